@@ -1,0 +1,72 @@
+// swift-tools-version: 6.2
+// pfs: a memory-mapped, append-only segment store. The targets are the layers of docs/DESIGN.md:
+// a target can import only what its `dependencies` name, so that a broken layer does not compile.
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+let cSettings: [CSetting] = [.treatAllWarnings(as: .error)]
+
+/// A fence or pure layer of the product.
+func layer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+/// A C library that comes with the system, described by a module map.
+func systemLibrary(_ name: String, pkgConfig: String, debianPackage: String) -> Target {
+  .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([debianPackage])])
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+let package = Package(
+  name: "pfs",
+  products: [
+    .library(name: "SegmentStore", targets: ["SegmentStore"]),
+    .executable(name: "pfs", targets: ["pfs"]),
+    .executable(name: "pfs-bench", targets: ["pfs-bench"]),
+  ],
+  targets: [
+    // C: module maps of system libraries, and what Swift cannot say.
+    systemLibrary("CLMDB", pkgConfig: "lmdb", debianPackage: "liblmdb-dev"),
+    systemLibrary("CZlib", pkgConfig: "zlib", debianPackage: "zlib1g-dev"),
+    systemLibrary("CISAL", pkgConfig: "libisal", debianPackage: "libisal-dev"),
+    systemLibrary("CYAML", pkgConfig: "yaml-0.1", debianPackage: "libyaml-dev"),
+    systemLibrary("CEdit", pkgConfig: "libedit", debianPackage: "libedit-dev"),
+    .target(name: "CKernels", cSettings: cSettings),
+
+    // Fences: only here Glibc, C modules and `unsafe`.
+    layer("StorageIO", ["CKernels"]),
+    layer("LMDB", ["CLMDB"]),
+    layer("Codecs", ["CKernels", "CZlib", "CISAL"]),
+    layer("YAML", ["CYAML"]),
+    layer("Console", ["CEdit"]),
+
+    // The store.
+    layer("SegmentStore", ["StorageIO", "LMDB", "Codecs"]),
+
+    // The commands.
+    layer("CommandSupport", []),
+    .executableTarget(
+      name: "pfs", dependencies: ["SegmentStore", "CommandSupport", "Console", "YAML"],
+      swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "pfs-bench", dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "StorageIO"],
+      swiftSettings: swiftSettings),
+
+    // The promises.
+    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    tests("StorageIOTests", ["StorageIO"]),
+    tests("LMDBTests", ["LMDB", "TestSupport"]),
+    tests("CodecsTests", ["Codecs"]),
+    tests("YAMLTests", ["YAML"]),
+    tests("CommandSupportTests", ["CommandSupport"]),
+    tests("SegmentStoreTests", ["SegmentStore", "StorageIO", "LMDB", "Codecs", "TestSupport"]),
+    tests("CommandTests", ["pfs", "pfs-bench", "TestSupport"]),
+  ]
+)

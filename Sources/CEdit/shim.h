@@ -1,0 +1,2 @@
+// From Debian's libedit-dev.
+#include <editline/readline.h>

@@ -1,0 +1,2 @@
+// From Debian's libisal-dev.
+#include <isa-l/crc.h>

@@ -1,0 +1,1 @@
+#define PFS_CKERNELS 1

@@ -1,0 +1,2 @@
+// From Debian's liblmdb-dev.
+#include <lmdb.h>

@@ -1,0 +1,2 @@
+// From Debian's libyaml-dev.
+#include <yaml.h>

@@ -1,0 +1,2 @@
+// From Debian's zlib1g-dev.
+#include <zlib.h>
