@@ -1,0 +1,44 @@
+import CKernels
+import Glibc
+
+/// A lock on one byte of a file, held against every other holder on this machine, in this process or another.
+///
+/// An open-file-description lock (fcntl(2), F_OFD_SETLK): each lock opens the file for itself, so threads exclude one
+/// another as processes do, and a process that dies lets go of all it held.
+public final class ByteLock: Sendable {
+  public enum Mode: Sendable { case shared, exclusive }
+
+  private let file: File
+
+  private init(_ file: File) { self.file = file }
+
+  /// Takes the lock, or returns nil when it is still held by another after `timeoutSeconds`.
+  ///
+  /// Waiting is by asking again, at growing distances up to 20 ms: the system has no lock of this kind with a
+  /// timeout. `isCancelled` ends the wait as the timeout does.
+  public static func acquire(
+    _ path: FilePath, byte: Int64, _ mode: Mode, timeoutSeconds: Double, isCancelled: () -> Bool = { false }
+  ) throws(SystemCallFailure) -> ByteLock? {
+    let file = try File.open(path, .write)
+    let deadline = Clock.monotonicNanoseconds() + Int64(max(0, min(timeoutSeconds, 1e9)) * 1e9)
+    var pauseMicroseconds: UInt32 = 200
+    while true {
+      if pfs_lock_byte(file.descriptor, byte, mode == .shared ? F_RDLCK : F_WRLCK) == 0 { return ByteLock(file) }
+      guard errno == EAGAIN || errno == EACCES || errno == EINTR else {
+        throw SystemCallFailure("fcntl(F_OFD_SETLK)", "'\(path)'")
+      }
+      if Clock.monotonicNanoseconds() >= deadline || isCancelled() { return nil }
+      usleep(pauseMicroseconds)
+      pauseMicroseconds = min(pauseMicroseconds * 2, 20_000)
+    }
+  }
+
+  /// Whether anybody, this process included, holds a lock on the byte.
+  public static func isHeld(_ path: FilePath, byte: Int64) throws(SystemCallFailure) -> Bool {
+    let file = try File.open(path, .write)
+    let answer = try retrying("fcntl(F_OFD_GETLK)", "'\(path)'") {
+      pfs_lock_would_wait(file.descriptor, byte, F_WRLCK)
+    }
+    return answer == 1
+  }
+}
