@@ -1,0 +1,212 @@
+import Codecs
+import LMDB
+import StorageIO
+
+/// The files of a store: id -> name, state, size, dates, mode, etag and part list; and the way from names to ids.
+///
+/// A name leads only to files that are ready. Calls belong in a transaction of the index.
+struct FileRegistry: Sendable {
+  private let files: Table
+  /// The name and the id -> nothing: the ids of a name in order, the newest last.
+  private let names: Table
+  /// The files that are `writing` or `deleting`, so that recovery need not look at all files.
+  private let unfinished: Table
+  private let commits: Table
+  private let tombstones: Table
+
+  init(files: Table, names: Table, unfinished: Table, commits: Table, tombstones: Table) {
+    self.files = files
+    self.names = names
+    self.unfinished = unfinished
+    self.commits = commits
+    self.tombstones = tombstones
+  }
+
+  // MARK: Looking up
+
+  func file<Access>(_ id: FileID, in transaction: borrowing Transaction<Access>) throws(StoreError) -> FileEntry? {
+    try transaction.entry(files, id.key)
+  }
+
+  /// The ready files called `name`, oldest first.
+  func files<Access>(
+    named name: FileName, in transaction: borrowing Transaction<Access>
+  ) throws(StoreError) -> [(id: FileID, entry: FileEntry)] {
+    var found: [(id: FileID, entry: FileEntry)] = []
+    let prefix = NameKey.prefix(of: name)
+    try transaction.forEach(names, from: prefix, as: Marker.self) { (key, _) throws(StoreError) in
+      guard key.starts(with: prefix) else { return false }
+      guard key.count == prefix.count + NameKey.idByteCount else { return true }
+      // The names of two files may share a key prefix; their entries tell them apart.
+      if let id = NameKey.id(in: key), let entry = try file(id, in: transaction), entry.manifest.name == name {
+        found.append((id, entry))
+      }
+      return true
+    }
+    return found
+  }
+
+  /// Calls `body` with the newest ready file of every name that begins with `prefix`, in order of names, until it
+  /// returns false.
+  func forEachNewest<Access>(
+    namePrefix: [UInt8], after start: FileName?, in transaction: borrowing Transaction<Access>,
+    _ body: (FileID, FileEntry) throws(StoreError) -> Bool
+  ) throws(StoreError) {
+    let keyPrefix = Array(namePrefix.prefix(NameKey.wholeNameByteCount))
+    var pending: (id: FileID, entry: FileEntry)?
+    var wantsMore = true
+    let from = start.map { NameKey.prefix(of: $0) + [UInt8](repeating: 0xFF, count: NameKey.idByteCount) } ?? keyPrefix
+    try transaction.forEach(names, from: from.isEmpty ? nil : from, as: Marker.self) { (key, _) throws(StoreError) in
+      guard key.starts(with: keyPrefix) else { return false }
+      guard let id = NameKey.id(in: key), let entry = try file(id, in: transaction),
+        entry.manifest.name.bytes.starts(with: namePrefix)
+      else { return true }
+      if let previous = pending, previous.entry.manifest.name != entry.manifest.name {
+        wantsMore = try body(previous.id, previous.entry)
+      }
+      pending = (id, entry)
+      return wantsMore
+    }
+    if wantsMore, let last = pending { _ = try body(last.id, last.entry) }
+  }
+
+  /// Calls `body` with every file from `id` on, in order of ids, until it returns false.
+  func forEach<Access>(
+    from id: FileID, in transaction: borrowing Transaction<Access>,
+    _ body: (FileID, FileEntry) throws(StoreError) -> Bool
+  ) throws(StoreError) {
+    try transaction.forEach(files, from: id.key) { (key, entry: FileEntry) throws(StoreError) in
+      guard let id = FileID(key: key) else { throw StoreError(index: FormatFailure(.damaged, "file key \(key)")) }
+      return try body(id, entry)
+    }
+  }
+
+  func count<Access>(in transaction: borrowing Transaction<Access>) throws(StoreError) -> Int {
+    do throws(LMDBError) { return try transaction.entryCount(files) } catch { throw StoreError(error) }
+  }
+
+  /// The files that are `writing` or `deleting`. Few: at most as many as operations run or were cut short.
+  func unfinishedFiles<Access>(in transaction: borrowing Transaction<Access>) throws(StoreError) -> [FileID] {
+    var ids: [FileID] = []
+    try transaction.forEach(unfinished, as: Marker.self) { (key, _) throws(StoreError) in
+      FileID(key: key).map { ids.append($0) }
+      return true
+    }
+    return ids
+  }
+
+  // MARK: Changing
+
+  /// Enters a file that is being stored, or what has been stored of it since.
+  func setWriting(_ id: FileID, _ entry: FileEntry, in transaction: borrowing WriteTransaction) throws(StoreError) {
+    precondition(entry.state == .writing, "state \(entry.state)")
+    try transaction.put(files, id.key, entry)
+    try transaction.put(unfinished, id.key, Marker())
+  }
+
+  /// Makes a file visible under its name.
+  func setReady(_ id: FileID, _ entry: FileEntry, in transaction: borrowing WriteTransaction) throws(StoreError) {
+    precondition(entry.state == .ready, "state \(entry.state)")
+    try transaction.put(files, id.key, entry)
+    try transaction.remove(unfinished, id.key)
+    try transaction.put(names, NameKey.key(of: entry.manifest.name, id), Marker())
+  }
+
+  /// Takes a file away from its name; from here on it is gone for every reader.
+  func setDeleting(_ id: FileID, _ entry: FileEntry, in transaction: borrowing WriteTransaction) throws(StoreError) {
+    precondition(entry.state == .deleting, "state \(entry.state)")
+    try transaction.put(files, id.key, entry)
+    try transaction.put(unfinished, id.key, Marker())
+    try transaction.remove(names, NameKey.key(of: entry.manifest.name, id))
+  }
+
+  /// Forgets a file whose parts are out of the index. It must not be ready.
+  func remove(_ id: FileID, in transaction: borrowing WriteTransaction) throws(StoreError) {
+    try transaction.remove(files, id.key)
+    try transaction.remove(unfinished, id.key)
+  }
+
+  // MARK: The records that say what is visible
+
+  func setCommit(
+    _ sequence: Sequence, _ entry: CommitEntry, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) {
+    try transaction.put(commits, sequence.key, entry)
+  }
+
+  /// Takes one file off the commit record `sequence`.
+  /// - Returns: The record's place when no file needs it any more.
+  func releaseCommit(
+    _ sequence: Sequence, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) -> RecordLocation? {
+    guard var entry: CommitEntry = try transaction.entry(commits, sequence.key) else { return nil }
+    entry.liveFileCount -= 1
+    if entry.liveFileCount > 0 {
+      try transaction.put(commits, sequence.key, entry)
+      return nil
+    }
+    try transaction.remove(commits, sequence.key)
+    return entry.location
+  }
+
+  func setTombstone(
+    _ id: FileID, _ entry: TombstoneEntry, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) {
+    try transaction.put(tombstones, id.key, entry)
+  }
+
+  /// Forgets the tombstones of files whose manifests lay in `gone`, a segment that no longer exists.
+  /// - Returns: Their places.
+  /// - Complexity: O(tombstones).
+  func releaseTombstones(
+    ofManifestsIn gone: Set<SegmentID>, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) -> [RecordLocation] {
+    var released: [(key: [UInt8], location: RecordLocation)] = []
+    try transaction.forEach(tombstones) { (key, entry: TombstoneEntry) throws(StoreError) in
+      if gone.contains(entry.manifestSegment) { released.append((key, entry.location)) }
+      return true
+    }
+    for (key, _) in released { try transaction.remove(tombstones, key) }
+    return released.map(\.location)
+  }
+
+  /// The segments that hold the manifest of a file with a tombstone.
+  func tombstonedSegments<Access>(in transaction: borrowing Transaction<Access>) throws(StoreError) -> Set<SegmentID> {
+    var segments: Set<SegmentID> = []
+    try transaction.forEach(tombstones) { (_, entry: TombstoneEntry) throws(StoreError) in
+      segments.insert(entry.manifestSegment)
+      return true
+    }
+    return segments
+  }
+
+  /// Calls `body` with every commit record and every tombstone that is still needed.
+  func forEachJournalRecord<Access>(
+    in transaction: borrowing Transaction<Access>, _ body: (RecordLocation) -> Void
+  ) throws(StoreError) {
+    try transaction.forEach(commits) { (_, entry: CommitEntry) throws(StoreError) in
+      body(entry.location)
+      return true
+    }
+    try transaction.forEach(tombstones) { (_, entry: TombstoneEntry) throws(StoreError) in
+      if entry.location.segment != entry.manifestSegment { body(entry.location) }
+      return true
+    }
+  }
+}
+
+/// The keys of the table `names`: the name, NUL, and the id. A key of LMDB has at most 511 bytes, so a longer name is
+/// cut and told from others by its MD5; who looks up compares the whole name.
+private enum NameKey {
+  static let wholeNameByteCount = 464
+  static let idByteCount = 8
+
+  static func key(of name: FileName, _ id: FileID) -> [UInt8] { prefix(of: name) + id.key }
+
+  static func prefix(of name: FileName) -> [UInt8] {
+    if name.bytes.count <= wholeNameByteCount { return name.bytes + [0] }
+    return Array(name.bytes.prefix(wholeNameByteCount)) + [0] + name.bytes.withRawSpan { MD5.digest(of: $0).bytes }
+  }
+
+  static func id(in key: [UInt8]) -> FileID? { FileID(key: key.suffix(idByteCount)) }
+}

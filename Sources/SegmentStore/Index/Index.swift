@@ -1,0 +1,110 @@
+import LMDB
+import StorageIO
+
+/// The LMDB environment of a store and its tables. What is in them is the business of the registries.
+final class Index: Sendable {
+  static let directoryName = Array("index".utf8)
+  /// Address space, not memory or disk: room for some 700 million parts.
+  private static let mapByteCount = 64 << 30
+  private static let maximumReaderCount = 510
+
+  let environment: Environment
+  let files: FileRegistry
+  let parts: PartRegistry
+  let segments: SegmentRegistry
+  let writers: Table
+  private let meta: Table
+
+  /// Opens the index in `directory`, or makes it there.
+  init(directory: FilePath, creates: Bool) throws(StoreError) {
+    let names = [
+      "meta", "files", "names", "unfinished", "commits", "tombstones", "parts", "segments", "open_segments", "writers",
+    ]
+    let (environment, tables) = try translatingIndex { () throws(LMDBError) in
+      let environment = try Environment(
+        directory: directory.bytes, mapByteCount: Index.mapByteCount, maximumTableCount: names.count,
+        maximumReaderCount: Index.maximumReaderCount, creates: creates, fileMode: 0o600)
+      return (environment, try environment.openTables(names, creates: creates))
+    }
+    self.environment = environment
+    meta = tables[0]
+    files = FileRegistry(
+      files: tables[1], names: tables[2], unfinished: tables[3], commits: tables[4], tombstones: tables[5])
+    parts = PartRegistry(parts: tables[6])
+    segments = SegmentRegistry(segments: tables[7], open: tables[8])
+    writers = tables[9]
+  }
+
+  /// Looks at one snapshot. Nothing slow belongs inside: while it lasts, freed pages cannot be used again.
+  func read<R>(_ body: (borrowing ReadTransaction) throws(StoreError) -> R) throws(StoreError) -> R {
+    let transaction = try translatingIndex { () throws(LMDBError) in try environment.beginRead() }
+    return try body(transaction)
+  }
+
+  /// Changes the index durably, or not at all when `body` or the commit throws. Blocks while another process writes.
+  func write<R>(_ body: (borrowing WriteTransaction) throws(StoreError) -> R) throws(StoreError) -> R {
+    let transaction = try translatingIndex { () throws(LMDBError) in try environment.beginWrite() }
+    let result = try body(transaction)
+    do throws(LMDBError) { try transaction.commit() } catch { throw StoreError(error) }
+    return result
+  }
+
+  func counters<Access>(in transaction: borrowing Transaction<Access>) throws(StoreError) -> Counters {
+    try transaction.entry(meta, Index.countersKey) ?? Counters()
+  }
+
+  func setCounters(_ counters: Counters, in transaction: borrowing WriteTransaction) throws(StoreError) {
+    try transaction.put(meta, Index.countersKey, counters)
+  }
+
+  private static let countersKey = Array("counters".utf8)
+}
+
+/// Entries in place of bytes.
+extension Transaction {
+  func entry<Entry: IndexEntry>(_ table: Table, _ key: [UInt8]) throws(StoreError) -> Entry? {
+    let value: [UInt8]?
+    do throws(LMDBError) { value = try self.value(table, key) } catch { throw StoreError(error) }
+    guard let value else { return nil }
+    return try Entry(sealed: value, under: key)
+  }
+
+  /// Calls `body` with the entries of `table` from `key` on, in order of keys, until it returns false.
+  ///
+  /// Memory stays flat: entries are fetched by the page.
+  func forEach<Entry: IndexEntry>(
+    _ table: Table, from key: [UInt8]? = nil, as type: Entry.Type = Entry.self,
+    _ body: ([UInt8], Entry) throws(StoreError) -> Bool
+  ) throws(StoreError) {
+    var page = try entries(table, from: key)
+    while true {
+      for (key, value) in page where !(try body(key, Entry(sealed: value, under: key))) { return }
+      guard page.count == pageEntryCount, let last = page.last else { return }
+      do throws(LMDBError) { page = try entries(table, after: last.key, limit: pageEntryCount) } catch {
+        throw StoreError(error)
+      }
+    }
+  }
+
+  private func entries(_ table: Table, from key: [UInt8]?) throws(StoreError) -> [Self.Entry] {
+    do throws(LMDBError) { return try entries(table, from: key, limit: pageEntryCount) } catch {
+      throw StoreError(error)
+    }
+  }
+}
+
+extension Transaction where Access == WriteAccess {
+  func put(_ table: Table, _ key: [UInt8], _ entry: some IndexEntry, appending: Bool = false) throws(StoreError) {
+    do throws(LMDBError) {
+      try put(table, key, entry.sealed(under: key), appending: appending)
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  func remove(_ table: Table, _ key: [UInt8]) throws(StoreError) {
+    do throws(LMDBError) { _ = try delete(table, key) } catch { throw StoreError(error) }
+  }
+}
+
+private let pageEntryCount = 256

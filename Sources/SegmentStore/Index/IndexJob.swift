@@ -1,0 +1,46 @@
+import LMDB
+import StorageIO
+
+/// One change of the index that is all or nothing, and what must be durable before it.
+final class IndexJob: Sendable {
+  typealias Body = @Sendable (borrowing WriteTransaction, JournalRecords) throws(StoreError) -> Void
+
+  /// The segments that hold the records the change refers to; synced before the index names them.
+  let syncedSegments: Set<SegmentID>
+  /// The files that the change makes visible: a commit record that names them is appended first.
+  let publishedFiles: [FileID]
+  /// The files that the change deletes: a tombstone of each is appended first.
+  let buriedFiles: [FileID]
+  /// Makes the change. May run more than once, so it depends on nothing but its transaction, and changes nothing else
+  /// that a second run would not set again.
+  let body: Body
+
+  private let outcome = Monitor<Result<Void, StoreError>?>(nil)
+
+  init(
+    syncing segments: Set<SegmentID> = [], publishing published: [FileID] = [], burying buried: [FileID] = [],
+    _ body: @escaping Body
+  ) {
+    syncedSegments = segments
+    publishedFiles = published
+    buriedFiles = buried
+    self.body = body
+  }
+
+  func finish(_ result: Result<Void, StoreError>) {
+    outcome.withLock { $0 = result }
+  }
+
+  func wait() throws(StoreError) {
+    try outcome.wait { $0 }.get()
+  }
+}
+
+/// The records that a group of jobs appended to say what becomes visible and what is gone.
+struct JournalRecords: Sendable {
+  /// The sequence of the commit record that names every published file of the group.
+  var commit = Sequence(rawValue: 0)
+  var commitLocation: RecordLocation?
+  var publishedFileCount = 0
+  var tombstones: [FileID: RecordLocation] = [:]
+}

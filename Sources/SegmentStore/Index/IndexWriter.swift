@@ -1,0 +1,175 @@
+import Codecs
+import LMDB
+import StorageIO
+
+/// Makes all changes of this process to the index, on one thread, those that wait together in one group: one sync of
+/// each segment they touched, and one durable commit.
+///
+/// LMDB ties a write transaction to its thread; and one commit costs the same for one change as for a hundred.
+final class IndexWriter: Sendable {
+  private struct State {
+    var waiting: [IndexJob] = []
+    var isClosed = false
+  }
+
+  /// More in one group would only make the first of them wait longer.
+  private static let maximumGroupCount = 512
+
+  private let state = Monitor(State())
+  private let index: Index
+  private let journal: Monitor<Journal?>
+  private let thread: Monitor<SystemThread?>
+  /// The first failed sync; nothing is written after it.
+  private let poison: Monitor<StoreError?>
+
+  init(index: Index) throws(StoreError) {
+    self.index = index
+    journal = Monitor(nil)
+    thread = Monitor(nil)
+    poison = Monitor(nil)
+    let started = try translating { () throws(SystemCallFailure) in
+      // The thread keeps the writer alive until `close` ends it.
+      try SystemThread { self.run() }
+    }
+    thread.withLock { $0 = started }
+  }
+
+  /// Where commit records and tombstones go; set once, before the first job that needs it.
+  func setJournal(_ newJournal: Journal) {
+    journal.withLock { $0 = newJournal }
+  }
+
+  /// Runs `job` and returns when its change is durable, or throws and nothing is changed.
+  ///
+  /// Not to be called from a job.
+  func perform(_ job: IndexJob) throws(StoreError) {
+    let isAccepted = state.withLock { state in
+      if state.isClosed { return false }
+      state.waiting.append(job)
+      return true
+    }
+    guard isAccepted else { throw StoreError(.invalidArgument, "the store is closed") }
+    try job.wait()
+  }
+
+  /// Throws the error that made this process stop writing, if there was one.
+  func checkUsable() throws(StoreError) {
+    if let error = poison.withLock({ $0 }) { throw error }
+  }
+
+  /// Waits for the jobs that were given so far and ends the thread.
+  func close() {
+    state.withLock { $0.isClosed = true }
+    thread.withLock { thread in
+      defer { thread = nil }
+      return thread
+    }?.join()
+  }
+
+  // MARK: On the thread of the index
+
+  private func run() {
+    while let group = nextGroup() { process(group) }
+  }
+
+  private func nextGroup() -> [IndexJob]? {
+    state.wait { state in
+      if state.waiting.isEmpty { return state.isClosed ? .some(nil) : nil }
+      let group = Array(state.waiting.prefix(IndexWriter.maximumGroupCount))
+      state.waiting.removeFirst(group.count)
+      return group
+    }
+  }
+
+  /// Runs a group; where one member fails, the others run again without it.
+  private func process(_ group: [IndexJob]) {
+    var remaining = group
+    while !remaining.isEmpty {
+      switch attempt(remaining) {
+      case .done:
+        for job in remaining { job.finish(.success(())) }
+        return
+      case .memberFailed(let position, let error):
+        remaining.remove(at: position).finish(.failure(error))
+      case .failed(let error):
+        for job in remaining { job.finish(.failure(error)) }
+        return
+      }
+    }
+  }
+
+  private enum Outcome {
+    case done
+    case memberFailed(Int, StoreError)
+    case failed(StoreError)
+  }
+
+  /// bytes durable -> index commit durable -> acknowledged.
+  private func attempt(_ group: [IndexJob]) -> Outcome {
+    var position: Int?
+    var entry: JournalEntry?
+    do throws(StoreError) {
+      try checkUsable()
+      let published = group.flatMap(\.publishedFiles)
+      let buried = group.flatMap(\.buriedFiles)
+      if !published.isEmpty || !buried.isEmpty {
+        guard let journal = journal.withLock({ $0 }) else {
+          throw StoreError(.io, "a file cannot become visible before the journal is open")
+        }
+        entry = try journal.append(publishing: published, burying: buried) { (job) throws(StoreError) in
+          try performHere(job)
+        }
+      }
+      try sync(group, entry)
+      try index.write { (transaction) throws(StoreError) in
+        for (number, job) in group.enumerated() {
+          position = number
+          try job.body(transaction, entry?.records ?? JournalRecords())
+        }
+        position = nil
+        if let entry { try account(for: entry, in: transaction) }
+      }
+      entry?.keep()
+      return .done
+    } catch {
+      takeBack(entry)
+      if let position { return .memberFailed(position, error) }
+      return .failed(error)
+    }
+  }
+
+  /// Runs a job that the group itself needs, such as one that makes a segment for the journal.
+  private func performHere(_ job: IndexJob) throws(StoreError) {
+    process([job])
+    try job.wait()
+  }
+
+  private func sync(_ group: [IndexJob], _ entry: JournalEntry?) throws(StoreError) {
+    var segments = group.reduce(into: Set<SegmentID>()) { $0.formUnion($1.syncedSegments) }
+    if let entry { segments.insert(entry.appender.segment) }
+    guard !segments.isEmpty, let journal = journal.withLock({ $0 }) else { return }
+    do throws(StoreError) { try journal.pool.sync(segments) } catch {
+      // The kernel reports a failed sync once and forgets the pages: a second sync would lie.
+      poison.withLock { $0 = $0 ?? error }
+      throw error
+    }
+  }
+
+  private func account(
+    for entry: JournalEntry, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) {
+    try index.segments.add(entry.appended, in: transaction)
+    if let location = entry.records.commitLocation {
+      try index.files.setCommit(
+        entry.records.commit, CommitEntry(location: location, liveFileCount: entry.records.publishedFileCount),
+        in: transaction)
+    }
+  }
+
+  private func takeBack(_ entry: JournalEntry?) {
+    guard let entry else { return }
+    do throws(StoreError) { try entry.takeBack() } catch {
+      poison.withLock { $0 = $0 ?? error }
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import Codecs
+import LMDB
+import StorageIO
+
+/// Appends the records that say which files are visible and which are gone, for the thread of the index.
+///
+/// They go to a segment that is lent for as long as the group takes, so that nothing is appended behind them until
+/// the index has named them: after a crash in between they lie behind the end that the index knows, and are cut off.
+struct Journal: Sendable {
+  let pool: SegmentPool
+  let identifiers: IdentifierSource
+
+  func append(
+    publishing published: [FileID], burying buried: [FileID],
+    through perform: (IndexJob) throws(StoreError) -> Void
+  ) throws(StoreError) -> JournalEntry {
+    let payload = published.flatMap { id in
+      var writer = ByteWriter(byteCount: 8)
+      writer.put(id.rawValue, at: 0)
+      return writer.bytes
+    }
+    let sequences = try identifiers.takeSequences(1 + buried.count, through: perform)
+    let room = payload.count + buried.count * Format.aligned(RecordHeader.byteCount) * 2
+    let entry = JournalEntry(pool: pool, appender: try pool.lend(forPayload: room, through: perform))
+    do throws(StoreError) {
+      if !published.isEmpty { try entry.appendCommit(payload, published.count, Sequence(rawValue: sequences.lowerBound)) }
+      for (number, file) in buried.enumerated() {
+        try entry.appendTombstone(file, Sequence(rawValue: sequences.lowerBound + 1 + UInt64(number)))
+      }
+      return entry
+    } catch {
+      try entry.takeBack()
+      throw error
+    }
+  }
+}
+
+/// The journal records of one group, until they are kept or taken back. Exactly one of both must happen.
+final class JournalEntry {
+  let appender: SegmentAppender
+  private(set) var records = JournalRecords()
+  /// What the records add to the accounts of their segment.
+  private(set) var appended = AppendedRecords()
+
+  private let pool: SegmentPool
+  private let tailBefore: Int
+  private let recordCountBefore: Int
+
+  init(pool: SegmentPool, appender: SegmentAppender) {
+    self.pool = pool
+    self.appender = appender
+    tailBefore = appender.tail
+    recordCountBefore = appender.recordCount
+  }
+
+  func appendCommit(_ payload: [UInt8], _ fileCount: Int, _ sequence: Sequence) throws(StoreError) {
+    let record = try append(.commit, payload, FileID(rawValue: 0), sequence)
+    records.commit = sequence
+    records.commitLocation = record.location
+    records.publishedFileCount = fileCount
+  }
+
+  func appendTombstone(_ file: FileID, _ sequence: Sequence) throws(StoreError) {
+    records.tombstones[file] = try append(.tombstone, [], file, sequence).location
+  }
+
+  /// The index has named the records.
+  func keep() { pool.giveBack(appender) }
+
+  /// The index has not named the records and never will.
+  func takeBack() throws(StoreError) {
+    defer { pool.giveBack(appender) }
+    try appender.rewind(to: tailBefore, recordCount: recordCountBefore)
+  }
+
+  private func append(
+    _ kind: RecordKind, _ payload: [UInt8], _ file: FileID, _ sequence: Sequence
+  ) throws(StoreError) -> AppendedRecord {
+    let draft = RecordDraft(
+      kind: kind, rawByteCount: payload.count, sequence: sequence, file: file,
+      digest: payload.withRawSpan { MD5.digest(of: $0) })
+    let record = try appender.append(draft, capacity: payload.count) { (destination) throws(StoreError) in
+      destination.copy(payload, to: 0)
+      return EncodedPayload(codec: .stored, byteCount: payload.count)
+    }
+    appended.add(record)
+    return record
+  }
+}

@@ -1,0 +1,140 @@
+import LMDB
+import StorageIO
+
+/// The segments of a store: id -> state, owner, bytes used and bytes alive.
+struct SegmentRegistry: Sendable {
+  private let segments: Table
+  /// The segments that are not sealed, so that a writer finds one without looking at all.
+  private let open: Table
+
+  init(segments: Table, open: Table) {
+    self.segments = segments
+    self.open = open
+  }
+
+  func segment<Access>(
+    _ id: SegmentID, in transaction: borrowing Transaction<Access>
+  ) throws(StoreError) -> SegmentEntry? {
+    try transaction.entry(segments, id.key)
+  }
+
+  /// The segment, which something else in the index refers to.
+  func existing<Access>(
+    _ id: SegmentID, in transaction: borrowing Transaction<Access>
+  ) throws(StoreError) -> SegmentEntry {
+    guard let entry = try segment(id, in: transaction) else {
+      throw StoreError(index: FormatFailure(.damaged, "segment \(id) is not in the index"))
+    }
+    return entry
+  }
+
+  func set(_ id: SegmentID, _ entry: SegmentEntry, in transaction: borrowing WriteTransaction) throws(StoreError) {
+    try transaction.put(segments, id.key, entry)
+    if entry.state == .open {
+      try transaction.put(open, id.key, Marker())
+    } else {
+      try transaction.remove(open, id.key)
+    }
+  }
+
+  func remove(_ id: SegmentID, in transaction: borrowing WriteTransaction) throws(StoreError) {
+    try transaction.remove(segments, id.key)
+    try transaction.remove(open, id.key)
+  }
+
+  /// The segments that are not sealed: one for each writing thread, and those left by writers that have gone.
+  func openSegments<Access>(
+    in transaction: borrowing Transaction<Access>
+  ) throws(StoreError) -> [(id: SegmentID, entry: SegmentEntry)] {
+    var ids: [SegmentID] = []
+    try transaction.forEach(open, as: Marker.self) { (key, _) throws(StoreError) in
+      SegmentID(key: key).map { ids.append($0) }
+      return true
+    }
+    var found: [(id: SegmentID, entry: SegmentEntry)] = []
+    for id in ids { found.append((id, try existing(id, in: transaction))) }
+    return found
+  }
+
+  func forEach<Access>(
+    in transaction: borrowing Transaction<Access>, _ body: (SegmentID, SegmentEntry) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    try transaction.forEach(segments) { (key, entry: SegmentEntry) throws(StoreError) in
+      guard let id = SegmentID(key: key) else {
+        throw StoreError(index: FormatFailure(.damaged, "segment key \(key)"))
+      }
+      try body(id, entry)
+      return true
+    }
+  }
+
+  // MARK: Accounts
+
+  /// Counts appended records as used, and as alive.
+  func add(_ records: AppendedRecords, in transaction: borrowing WriteTransaction) throws(StoreError) {
+    for (id, summary) in records.segments {
+      var entry = try existing(id, in: transaction)
+      entry.usedByteCount = max(entry.usedByteCount, summary.end)
+      entry.recordCount = max(entry.recordCount, summary.recordCount)
+      entry.liveByteCount += summary.byteCount
+      try set(id, entry, in: transaction)
+    }
+  }
+
+  /// Counts records as dead that were alive.
+  /// - Returns: Those of their segments in which nothing is alive now and to which nobody appends.
+  func release(
+    _ locations: [RecordLocation], in transaction: borrowing WriteTransaction
+  ) throws(StoreError) -> Set<SegmentID> {
+    var deadByteCounts: [SegmentID: Int] = [:]
+    for location in locations { deadByteCounts[location.segment, default: 0] += location.recordByteCount }
+    var empty: Set<SegmentID> = []
+    for (id, byteCount) in deadByteCounts {
+      var entry = try existing(id, in: transaction)
+      guard entry.liveByteCount >= byteCount else {
+        throw StoreError(
+          index: FormatFailure(
+            .damaged, "segment \(id) has \(entry.liveByteCount) live bytes and should lose \(byteCount)"))
+      }
+      entry.liveByteCount -= byteCount
+      try set(id, entry, in: transaction)
+      if entry.liveByteCount == 0 && entry.owner.rawValue == 0 { empty.insert(id) }
+    }
+    return empty
+  }
+}
+
+/// What a set of records adds to the accounts of the segments they lie in.
+struct AppendedRecords: Hashable, Sendable {
+  struct Summary: Hashable, Sendable {
+    var byteCount = 0
+    var end = 0
+    var recordCount = 0
+  }
+
+  private(set) var segments: [SegmentID: Summary] = [:]
+
+  mutating func add(_ record: AppendedRecord) {
+    var summary = segments[record.location.segment, default: Summary()]
+    summary.byteCount += record.location.recordByteCount
+    summary.end = max(summary.end, record.location.end)
+    summary.recordCount = max(summary.recordCount, record.recordCount)
+    segments[record.location.segment] = summary
+  }
+
+  mutating func add(_ records: AppendedRecords) {
+    for (id, other) in records.segments {
+      var summary = segments[id, default: Summary()]
+      summary.byteCount += other.byteCount
+      summary.end = max(summary.end, other.end)
+      summary.recordCount = max(summary.recordCount, other.recordCount)
+      segments[id] = summary
+    }
+  }
+}
+
+/// A record that was appended, and how many its segment holds with it.
+struct AppendedRecord: Hashable, Sendable {
+  let location: RecordLocation
+  let recordCount: Int
+}

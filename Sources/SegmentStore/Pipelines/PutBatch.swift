@@ -1,0 +1,158 @@
+import Codecs
+import StorageIO
+
+/// How a put divides its source.
+struct PutPlan: Sendable {
+  let partByteCount: Int
+  /// The most parts of a batch.
+  let batchPartCount: Int
+  /// Nil for a stream.
+  let byteCount: Int?
+  private let scratchByteCount: Int
+
+  init(_ source: OpenPutSource, _ options: PutOptions, _ store: Store) throws(StoreError) {
+    let partByteCount = options.partByteCount ?? store.superblock.partByteCount
+    let largest = Format.maximumPartByteCount(segmentByteCount: store.superblock.segmentByteCount)
+    guard (Format.minimumPartByteCount...largest).contains(partByteCount) else {
+      throw StoreError(
+        .invalidArgument,
+        "a part size of \(describe(partByteCount)): this store takes \(describe(Format.minimumPartByteCount)) to "
+          + describe(largest))
+    }
+    byteCount = source.status?.byteCount
+    let scratchByteCount = store.writeScratchByteCount(partByteCount: partByteCount)
+    let most = try store.batchPartCount(partByteCount: partByteCount, scratchByteCount: scratchByteCount)
+    self.partByteCount = partByteCount
+    self.scratchByteCount = scratchByteCount
+    if let byteCount {
+      let partCount = (byteCount + partByteCount - 1) / partByteCount
+      guard partCount <= Format.maximumPartCount else {
+        throw StoreError(
+          .invalidArgument, "\(byteCount) bytes in parts of \(partByteCount) are more parts than a file can have",
+          advice: "choose a larger --part-size")
+      }
+      // A short file is shared out among the workers rather than given to one of them.
+      let share = (partCount + store.workers.workerCount - 1) / store.workers.workerCount
+      batchPartCount = max(1, min(most, share))
+    } else {
+      batchPartCount = most
+    }
+  }
+
+  var needsSeveralBatches: Bool {
+    guard let byteCount else { return true }
+    return byteCount > batchPartCount * partByteCount
+  }
+
+  /// The memory for the batch that starts with part `number`. Small batches are rounded up, so that few sizes are in
+  /// use and regions find a second user.
+  func leaseByteCount(from number: Int) -> Int {
+    let whole = batchPartCount * partByteCount
+    guard let byteCount else { return whole + scratchByteCount }
+    let needed = min(whole, max(1, byteCount - number * partByteCount))
+    var rounded = 64 << 10
+    while rounded < needed { rounded *= 2 }
+    return min(rounded, whole) + scratchByteCount
+  }
+}
+
+/// Consecutive parts of one file that one worker stores.
+struct PutBatch: Sendable {
+  let file: FileID
+  let firstPartNumber: Int
+  let partByteCount: Int
+  let byteCount: Int
+  let firstPart: PartID
+  let firstSequence: Sequence
+  /// Whether the bytes are in the lease already.
+  let isRead: Bool
+  let isLast: Bool
+
+  var partCount: Int { (byteCount + partByteCount - 1) / partByteCount }
+
+  func byteRange(ofPart index: Int) -> Range<Int> {
+    index * partByteCount..<min(byteCount, (index + 1) * partByteCount)
+  }
+}
+
+/// A part as it lies in a segment, not yet in the index.
+struct StoredPart: Sendable {
+  let id: PartID
+  let entry: PartEntry
+  let record: AppendedRecord
+}
+
+/// What a worker does with a batch: read -> hash -> encode -> append.
+struct PutBatchWork: Sendable {
+  let batch: PutBatch
+  let file: File
+  let session: WriterSession
+  let options: PutOptions
+  let progress: @Sendable (Int) -> Void
+
+  func run(_ lease: MemoryLease, _ tools: WorkerPool.Tools) throws(StoreError) -> [StoredPart] {
+    if !batch.isRead { try read(into: lease) }
+    return try lease.region.withBytes(0..<batch.byteCount) { (raw) throws(StoreError) in
+      let ranges = (0..<batch.partCount).map(batch.byteRange(ofPart:))
+      let digests = MD5.digests(of: ranges, in: raw)
+      var stored: [StoredPart] = []
+      stored.reserveCapacity(ranges.count)
+      for (index, range) in ranges.enumerated() {
+        stored.append(try append(raw.extracting(range), index, digests[index], tools.encoder))
+        progress(range.count)
+      }
+      return stored
+    }
+  }
+
+  private func read(into lease: MemoryLease) throws(StoreError) {
+    let offset = batch.firstPartNumber * batch.partByteCount
+    let count = try lease.region.withMutableBytes(0..<batch.byteCount) { (bytes) throws(StoreError) in
+      do throws(SystemCallFailure) { return try file.read(into: &bytes, at: offset) } catch {
+        throw StoreError(user: error)
+      }
+    }
+    if count < batch.byteCount { throw OpenPutSource.changed(file) }
+  }
+
+  /// Encodes one part straight into a segment, the one this worker used last as a rule.
+  private func append(
+    _ raw: RawSpan, _ index: Int, _ digest: MD5Digest, _ encoder: PartEncoder
+  ) throws(StoreError) -> StoredPart {
+    let id = PartID(rawValue: batch.firstPart.rawValue + UInt64(index))
+    let draft = RecordDraft(
+      kind: .part, rawByteCount: raw.byteCount,
+      sequence: Sequence(rawValue: batch.firstSequence.rawValue + UInt64(index)), part: id, file: batch.file,
+      partNumber: batch.firstPartNumber + index, digest: digest)
+    let appender = try session.segments.lend(forPayload: raw.byteCount, through: session.perform)
+    defer { session.segments.giveBack(appender) }
+    var payload = EncodedPayload(codec: .stored, byteCount: 0)
+    let record = try appender.append(draft, capacity: raw.byteCount) { (destination) throws(StoreError) in
+      payload = try encode(raw, into: &destination, encoder)
+      return payload
+    }
+    let entry = PartEntry(
+      segment: record.location.segment, offset: record.location.offset, storedByteCount: payload.byteCount,
+      rawByteCount: raw.byteCount, codec: payload.codec, digest: digest)
+    return StoredPart(id: id, entry: entry, record: record)
+  }
+
+  /// Zeros take no payload; what does not shrink is stored as it is.
+  private func encode(
+    _ raw: RawSpan, into destination: inout MutableRawSpan, _ encoder: PartEncoder
+  ) throws(StoreError) -> EncodedPayload {
+    if ZeroCheck.isAllZero(raw) { return EncodedPayload(codec: .zeros, byteCount: 0) }
+    do throws(CodecFailure) {
+      if options.encoding == .zlib, encoder.looksCompressible(raw),
+        let byteCount = try encoder.encode(raw, with: .zlib, level: options.level, into: &destination),
+        byteCount < raw.byteCount
+      {
+        return EncodedPayload(codec: .zlib, byteCount: byteCount)
+      }
+    } catch {
+      throw StoreError(.io, "part could not be encoded: \(error)")
+    }
+    destination.copy(raw, to: 0)
+    return EncodedPayload(codec: .stored, byteCount: raw.byteCount)
+  }
+}

@@ -1,0 +1,175 @@
+import Codecs
+import StorageIO
+
+/// How a file is stored.
+public struct PutOptions: Hashable, Sendable {
+  public enum Encoding: Hashable, Sendable {
+    /// Compressed where that saves space.
+    case zlib
+    case stored
+  }
+
+  public var encoding = Encoding.zlib
+  /// 1 (fast) ... 9 (small).
+  public var level = 1
+  /// Nil: the store's own.
+  public var partByteCount: Int?
+
+  public init() {}
+}
+
+/// Stores one file: plan -> read -> hash -> encode -> append -> sync -> commit.
+///
+/// Runs on the caller's thread, which plans, leases memory and collects; batches of parts are worked on by the pool.
+struct PutPipeline {
+  let store: Store
+  let session: WriterSession
+  let name: FileName
+  let options: PutOptions
+  let cancellation: Cancellation
+  let progress: @Sendable (Int) -> Void
+
+  /// Parts that wait for the index at most: beyond that they are entered under a file that is `writing`.
+  private static let unindexedPartCount = 1024
+
+  func run(_ source: PutSource) throws(StoreError) -> StoredFile {
+    let source = try OpenPutSource(source)
+    try session.checkUsable()
+    let plan = try PutPlan(source, options, store)
+    let id = try session.identifiers.takeFile(through: session.perform)
+    var put = PutState(id: id, plan: plan, name: name, source: source, session: session)
+    do throws(StoreError) {
+      // A file of one batch goes from nothing to ready in one commit; a longer one is seen as `writing` meanwhile.
+      if plan.needsSeveralBatches { try enter(&put) }
+      try storeParts(source, plan, &put)
+      try source.checkUnchanged()
+      try appendManifest(&put)
+      try cancellation.check()
+      return StoredFile(id, try publish(&put))
+    } catch {
+      try rollBack(put, because: error)
+    }
+  }
+
+  /// Reads, hashes, encodes and appends all parts; enters them in the index now and then.
+  private func storeParts(_ source: OpenPutSource, _ plan: PutPlan, _ put: inout PutState) throws(StoreError) {
+    let window = BatchWindow<[StoredPart]>(workers: store.workers, budget: store.budget)
+    defer { window.drain() }
+    var wantsMore = true
+    while true {
+      try cancellation.check()
+      if wantsMore, window.hasRoom, let lease = try window.lease(plan.leaseByteCount(from: put.nextPartNumber)) {
+        if let batch = try readBatch(source, plan, lease, &put) {
+          let work = PutBatchWork(
+            batch: batch, file: source.file, session: session, options: options, progress: progress)
+          try window.submit { (tools) throws(StoreError) in try work.run(lease, tools) }
+          wantsMore = !batch.isLast
+        } else {
+          wantsMore = false
+        }
+      } else if !window.isEmpty {
+        put.add(try window.collect())
+        if put.unindexed.count >= PutPipeline.unindexedPartCount { try enter(&put) }
+      } else {
+        return
+      }
+    }
+  }
+
+  /// The next batch; nil at the end of the source. A stream is read here, in order; a file by the workers.
+  private func readBatch(
+    _ source: OpenPutSource, _ plan: PutPlan, _ lease: MemoryLease, _ put: inout PutState
+  ) throws(StoreError) -> PutBatch? {
+    if let byteCount = plan.byteCount {
+      let start = put.nextPartNumber * plan.partByteCount
+      let end = min(byteCount, start + plan.batchPartCount * plan.partByteCount)
+      guard start < end else { return nil }
+      return try put.nextBatch(byteCount: end - start, isRead: false, isLast: end == byteCount)
+    }
+    let capacity = plan.batchPartCount * plan.partByteCount
+    let byteCount = try readStream(source.file, lease, capacity)
+    guard byteCount > 0 else { return nil }
+    return try put.nextBatch(byteCount: byteCount, isRead: true, isLast: byteCount < capacity)
+  }
+
+  private func readStream(_ file: File, _ lease: MemoryLease, _ capacity: Int) throws(StoreError) -> Int {
+    try lease.region.withMutableBytes(0..<capacity) { (bytes) throws(StoreError) in
+      var done = 0
+      while done < capacity {
+        do throws(SystemCallFailure) {
+          guard try file.waitReadable(unless: { cancellation.isCancelled }) else { break }
+          let count = try file.readNext(into: &bytes, from: done)
+          if count == 0 { return done }
+          done += count
+        } catch {
+          throw StoreError(user: error)
+        }
+      }
+      try cancellation.check()
+      return done
+    }
+  }
+
+  /// Enters what has been stored so far in the index, as `writing`: durable, invisible, and rolled back by whoever
+  /// finds this writer dead.
+  private func enter(_ put: inout PutState) throws(StoreError) {
+    let change = put.takeUnindexed()
+    let entry = put.entry(.writing)
+    let (index, id) = (store.index, put.id)
+    try session.perform(
+      IndexJob(syncing: change.segments) { (transaction, _) throws(StoreError) in
+        try change.apply(to: index, in: transaction)
+        try index.files.setWriting(id, entry, in: transaction)
+      })
+    put.isEntered = true
+  }
+
+  /// Appends the manifest, on a worker: only workers and the thread of the index append.
+  private func appendManifest(_ put: inout PutState) throws(StoreError) {
+    let manifest = put.manifest()
+    let payload = manifest.encoded()
+    guard RecordHeader.byteCount + payload.count <= store.superblock.segmentByteCount / 2 else {
+      throw StoreError(.invalidArgument, "a file in \(manifest.extents.count) pieces is too large for this store")
+    }
+    let sequence = try session.identifiers.takeSequences(1, through: session.perform)
+    let draft = RecordDraft(
+      kind: .manifest, rawByteCount: payload.count, sequence: Sequence(rawValue: sequence.lowerBound), file: put.id,
+      digest: payload.withRawSpan { MD5.digest(of: $0) })
+    let session = session
+    let window = BatchWindow<AppendedRecord>(workers: store.workers, budget: store.budget)
+    try window.submit { (_) throws(StoreError) in
+      let appender = try session.segments.lend(forPayload: payload.count, through: session.perform)
+      defer { session.segments.giveBack(appender) }
+      return try appender.append(draft, capacity: payload.count) { (destination) throws(StoreError) in
+        destination.copy(payload, to: 0)
+        return EncodedPayload(codec: .stored, byteCount: payload.count)
+      }
+    }
+    put.manifestRecord = try window.collect()
+  }
+
+  /// Syncs the segments, appends the commit record and makes the file visible, in that order.
+  private func publish(_ put: inout PutState) throws(StoreError) -> FileEntry {
+    let change = put.takeUnindexed()
+    let entry = put.entry(.ready)
+    let (index, id) = (store.index, put.id)
+    try session.perform(
+      IndexJob(syncing: change.segments, publishing: [id]) { (transaction, journal) throws(StoreError) in
+        try change.apply(to: index, in: transaction)
+        var entry = entry
+        entry.commit = journal.commit
+        try index.files.setReady(id, entry, in: transaction)
+      })
+    return entry
+  }
+
+  /// Takes what was entered out of the index again. Where that fails too, recovery does it when this writer has gone.
+  private func rollBack(_ put: PutState, because error: StoreError) throws(StoreError) -> Never {
+    if put.isEntered {
+      let reclamation = Reclamation(store: store, perform: session.perform)
+      do throws(StoreError) { try reclamation.rollBack(put.id, writer: session.writer) } catch {}
+    }
+    guard error.code == .noSpace else { throw error }
+    throw StoreError(.noSpace, "\(error.message); nothing was stored", advice: error.advice)
+  }
+}

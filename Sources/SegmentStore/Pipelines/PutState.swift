@@ -1,0 +1,122 @@
+import Codecs
+import LMDB
+import StorageIO
+
+/// What a put has done so far.
+struct PutState {
+  let id: FileID
+  private let plan: PutPlan
+  private let name: FileName
+  private let source: OpenPutSource
+  private let session: WriterSession
+  private let createdNanoseconds = Clock.wallNanoseconds()
+
+  /// The part that the next batch begins with.
+  private(set) var nextPartNumber = 0
+  private var extents: [PartExtent] = []
+  /// Ids taken ahead for a file whose size is known.
+  private var reserved: PartExtent?
+
+  /// Parts that were collected: counted, and hashed into the etag in order.
+  private var partCount = 0
+  private var byteCount = 0
+  private var storedByteCount = 0
+  private var etag = MD5Stream()
+  private(set) var unindexed: [StoredPart] = []
+
+  var manifestRecord: AppendedRecord?
+  /// Whether the index knows the file, as `writing`.
+  var isEntered = false
+
+  init(id: FileID, plan: PutPlan, name: FileName, source: OpenPutSource, session: WriterSession) {
+    self.id = id
+    self.plan = plan
+    self.name = name
+    self.source = source
+    self.session = session
+  }
+
+  /// Takes the ids for the next batch.
+  mutating func nextBatch(byteCount: Int, isRead: Bool, isLast: Bool) throws(StoreError) -> PutBatch {
+    let count = (byteCount + plan.partByteCount - 1) / plan.partByteCount
+    guard nextPartNumber + count <= Format.maximumPartCount else {
+      throw StoreError(.invalidArgument, "'\(name)' has more parts than a file can have")
+    }
+    let extent = try takeParts(count)
+    let sequences = try session.identifiers.takeSequences(count, through: session.perform)
+    let batch = PutBatch(
+      file: id, firstPartNumber: nextPartNumber, partByteCount: plan.partByteCount, byteCount: byteCount,
+      firstPart: extent.first, firstSequence: Sequence(rawValue: sequences.lowerBound), isRead: isRead, isLast: isLast)
+    nextPartNumber += count
+    return batch
+  }
+
+  /// Takes over the oldest batch that is done.
+  mutating func add(_ parts: [StoredPart]) {
+    for part in parts {
+      etag.update(part.entry.digest)
+      byteCount += part.entry.rawByteCount
+      storedByteCount += part.entry.storedByteCount
+    }
+    partCount += parts.count
+    unindexed += parts
+  }
+
+  /// What has to be entered in the index since the last time.
+  mutating func takeUnindexed() -> PutChange {
+    var records = AppendedRecords()
+    for part in unindexed { records.add(part.record) }
+    if let manifestRecord { records.add(manifestRecord) }
+    defer { unindexed = [] }
+    return PutChange(parts: unindexed.map { ($0.id, $0.entry) }, records: records)
+  }
+
+  func entry(_ state: FileEntry.State) -> FileEntry {
+    FileEntry(
+      state: state, writer: session.writer,
+      manifestLocation: manifestRecord?.location
+        ?? RecordLocation(segment: SegmentID(rawValue: 0), offset: 0, recordByteCount: 0),
+      commit: Sequence(rawValue: 0), remainingPartCount: 0, manifest: manifest())
+  }
+
+  /// The file as far as it was collected; whole when no batch is out.
+  func manifest() -> Manifest {
+    Manifest(
+      byteCount: byteCount, storedByteCount: storedByteCount, createdNanoseconds: createdNanoseconds,
+      modifiedNanoseconds: source.status?.modifiedNanoseconds ?? createdNanoseconds,
+      mode: source.status?.mode ?? 0o600, partByteCount: plan.partByteCount, partCount: partCount,
+      etagDigest: etag.finish(), name: name, extents: extents)
+  }
+
+  private mutating func takeParts(_ count: Int) throws(StoreError) -> PartExtent {
+    if reserved == nil, let byteCount = plan.byteCount {
+      let total = (byteCount + plan.partByteCount - 1) / plan.partByteCount
+      reserved = try session.identifiers.takeParts(total, through: session.perform)
+    }
+    let extent: PartExtent
+    if let all = reserved {
+      extent = PartExtent(first: PartID(rawValue: all.first.rawValue + UInt64(nextPartNumber)), count: count)
+    } else {
+      extent = try session.identifiers.takeParts(count, through: session.perform)
+    }
+    if let last = extents.last, last.first.rawValue + UInt64(last.count) == extent.first.rawValue {
+      extents[extents.count - 1] = PartExtent(first: last.first, count: last.count + extent.count)
+    } else {
+      extents.append(extent)
+    }
+    return extent
+  }
+}
+
+/// Parts and records to be entered in the index.
+struct PutChange: Sendable {
+  let parts: [(id: PartID, entry: PartEntry)]
+  let records: AppendedRecords
+
+  var segments: Set<SegmentID> { Set(records.segments.keys) }
+
+  func apply(to index: Index, in transaction: borrowing WriteTransaction) throws(StoreError) {
+    for (id, entry) in parts { try index.parts.set(id, entry, in: transaction) }
+    try index.segments.add(records, in: transaction)
+  }
+}

@@ -1,0 +1,48 @@
+import StorageIO
+
+/// The batches of one operation that are being worked on, in the order in which they were submitted.
+///
+/// Belongs to the thread of the operation: it submits batches and collects their results, oldest first.
+final class BatchWindow<Output: Sendable> {
+  private let workers: WorkerPool
+  private let budget: MemoryBudget
+  private var pending: [Monitor<Result<Output, StoreError>?>] = []
+
+  init(workers: WorkerPool, budget: MemoryBudget) {
+    self.workers = workers
+    self.budget = budget
+  }
+
+  var isEmpty: Bool { pending.isEmpty }
+
+  /// One batch more than there are workers keeps them busy while the oldest is collected.
+  var hasRoom: Bool { pending.count <= workers.workerCount }
+
+  /// Memory for the next batch: waited for only when this operation holds none, so that it never keeps others from
+  /// the memory it waits for. Nil means: collect a result first.
+  func lease(_ byteCount: Int) throws(StoreError) -> MemoryLease? {
+    isEmpty ? try budget.lease(byteCount) : try budget.leaseIfFree(byteCount)
+  }
+
+  func submit(
+    _ work: @escaping @Sendable (WorkerPool.Tools) throws(StoreError) -> Output
+  ) throws(StoreError) {
+    let outcome = Monitor<Result<Output, StoreError>?>(nil)
+    try workers.submit { tools in
+      let result: Result<Output, StoreError>
+      do throws(StoreError) { result = .success(try work(tools)) } catch { result = .failure(error) }
+      outcome.withLock { $0 = result }
+    }
+    pending.append(outcome)
+  }
+
+  /// Waits for the oldest batch.
+  func collect() throws(StoreError) -> Output {
+    try pending.removeFirst().wait { $0 }.get()
+  }
+
+  /// Waits until no batch is worked on any more; their results are thrown away.
+  func drain() {
+    while !pending.isEmpty { _ = pending.removeFirst().wait { $0 } }
+  }
+}

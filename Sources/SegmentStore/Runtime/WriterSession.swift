@@ -1,0 +1,120 @@
+import LMDB
+import StorageIO
+
+/// All that a process needs to write: a writer id whose lock byte it holds, the thread of the index, ids, segments and
+/// the journal. Begun with the first write, ended when the store is closed.
+final class WriterSession: Sendable {
+  let writer: WriterID
+  let identifiers: IdentifierSource
+  let segments: SegmentPool
+  private let index: Index
+  private let indexWriter: IndexWriter
+  private let aliveLock: ByteLock
+
+  init(
+    index: Index, superblock: Superblock, segmentDirectory: Directory, locks: LockBytes, isMapped: Bool
+  ) throws(StoreError) {
+    let indexWriter = try IndexWriter(index: index)
+    do throws(StoreError) {
+      let identifiers = IdentifierSource(index: index)
+      let writer = try WriterSession.takeWriterID(index, identifiers, indexWriter)
+      // Held before the index names the writer: an entry without a held byte always means a dead writer.
+      guard let aliveLock = try locks.acquire(.writer(writer), .exclusive, timeoutSeconds: 0) else {
+        throw StoreError(.busy, "writer \(writer) is somebody else's: the store was changed behind its back")
+      }
+      let entry = WriterEntry(startedNanoseconds: Clock.wallNanoseconds())
+      try indexWriter.perform(
+        IndexJob { (transaction, _) throws(StoreError) in try transaction.put(index.writers, writer.key, entry) })
+      self.writer = writer
+      self.identifiers = identifiers
+      self.aliveLock = aliveLock
+      self.index = index
+      self.indexWriter = indexWriter
+      segments = SegmentPool(
+        index: index, superblock: superblock, directory: segmentDirectory, writer: writer, isMapped: isMapped)
+      indexWriter.setJournal(Journal(pool: segments, identifiers: identifiers))
+    } catch {
+      indexWriter.close()
+      throw error
+    }
+  }
+
+  /// Runs a change of the index and returns when it is durable.
+  func perform(_ job: IndexJob) throws(StoreError) { try indexWriter.perform(job) }
+
+  /// Throws when an earlier failure made this process stop writing.
+  func checkUsable() throws(StoreError) { try indexWriter.checkUsable() }
+
+  /// Lets go of segments and unused ids, so that the next writer goes on where this one stopped. No operation may run.
+  ///
+  /// What fails here is left to the next open, as after a crash.
+  func close() throws(StoreError) {
+    defer { indexWriter.close() }
+    try checkUsable()
+    try segments.close(perform)
+    let index = index
+    let writer = writer
+    let identifiers = identifiers
+    try perform(
+      IndexJob { (transaction, _) throws(StoreError) in
+        try identifiers.giveBackFiles(in: transaction)
+        try transaction.remove(index.writers, writer.key)
+      })
+  }
+
+  private static func takeWriterID(
+    _ index: Index, _ identifiers: IdentifierSource, _ indexWriter: IndexWriter
+  ) throws(StoreError) -> WriterID {
+    let taken = Monitor(WriterID(rawValue: 0))
+    try indexWriter.perform(
+      IndexJob { (transaction, _) throws(StoreError) in
+        var counters = try index.counters(in: transaction)
+        let writer = WriterID(rawValue: counters.nextWriter)
+        counters.nextWriter += 1
+        try identifiers.takeFirstRanges(from: &counters)
+        try index.setCounters(counters, in: transaction)
+        taken.withLock { $0 = writer }
+      })
+    return taken.withLock { $0 }
+  }
+}
+
+/// The bytes of the file `locks`, by what holding them means.
+struct LockBytes: Sendable {
+  static let fileName = Array("locks".utf8)
+
+  enum Subject: Sendable {
+    /// Shared by everyone who has the store open.
+    case store
+    /// Held by a living writer.
+    case writer(WriterID)
+    /// Shared by readers of the file, exclusive for its delete.
+    case file(FileID)
+
+    var byte: Int64 {
+      switch self {
+      case .store: 0
+      case .writer(let id): 1 << 32 + Int64(clamping: id.rawValue & LockBytes.idMask)
+      case .file(let id): 1 << 62 + Int64(clamping: id.rawValue & LockBytes.idMask)
+      }
+    }
+  }
+
+  private static let idMask: UInt64 = 1 << 61 - 1
+
+  let path: FilePath
+
+  func acquire(
+    _ subject: Subject, _ mode: ByteLock.Mode, timeoutSeconds: Double, cancellation: Cancellation? = nil
+  ) throws(StoreError) -> ByteLock? {
+    try translating { () throws(SystemCallFailure) in
+      try ByteLock.acquire(
+        path, byte: subject.byte, mode, timeoutSeconds: timeoutSeconds,
+        isCancelled: { cancellation?.isCancelled ?? false })
+    }
+  }
+
+  func isHeld(_ subject: Subject) throws(StoreError) -> Bool {
+    try translating { () throws(SystemCallFailure) in try ByteLock.isHeld(path, byte: subject.byte) }
+  }
+}

@@ -1,0 +1,38 @@
+import StorageIO
+
+/// Finds the records of a segment by what lies in it, without the index.
+///
+/// Records follow one another; where one should start and none is intact, the scan goes on at the next multiple of
+/// the alignment that holds a valid header, so that damage costs the records it hits and none behind them.
+struct RecordScan {
+  let segment: SegmentID
+  let storePrefix: UInt64
+  /// The bytes of the segment that may hold records.
+  let range: Range<Int>
+
+  /// Calls `body` with each valid header, in order of offsets.
+  /// - Parameter reading: gives the 128 bytes at an offset, or fewer where the file ends.
+  func forEachHeader(
+    reading bytes: (Int) throws(StoreError) -> [UInt8], _ body: (RecordHeader) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    var offset = range.lowerBound
+    while offset + RecordHeader.byteCount <= range.upperBound {
+      let found = try bytes(offset)
+      if let header = header(found, at: offset), offset + header.recordByteCount <= range.upperBound {
+        try body(header)
+        offset += header.recordByteCount
+      } else {
+        offset += Format.alignment
+      }
+    }
+  }
+
+  private func header(_ bytes: [UInt8], at offset: Int) -> RecordHeader? {
+    guard bytes.count == RecordHeader.byteCount else { return nil }
+    do throws(FormatFailure) {
+      return try RecordHeader(decoding: bytes, segment: segment, offset: offset, storePrefix: storePrefix)
+    } catch {
+      return nil
+    }
+  }
+}

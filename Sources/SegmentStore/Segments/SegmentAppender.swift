@@ -1,0 +1,241 @@
+import Codecs
+import StorageIO
+
+/// What is known of a record before its payload is encoded.
+struct RecordDraft: Sendable {
+  var kind: RecordKind
+  var rawByteCount: Int
+  var sequence: Sequence
+  var part = PartID(rawValue: 0)
+  var file = FileID(rawValue: 0)
+  var partNumber = 0
+  var digest: MD5Digest
+}
+
+/// A payload as it was encoded into the segment.
+struct EncodedPayload: Sendable {
+  let codec: Codec
+  let byteCount: Int
+}
+
+/// The writing end of one segment file: appends records one after another.
+///
+/// One thread at a time appends. What is appended can be read at once and is durable after ``sync()``; it counts only
+/// when the index names it. A record that fails to be appended leaves the segment as it was.
+final class SegmentAppender: @unchecked Sendable {
+  // Unchecked: the SegmentPool lends an appender to one thread at a time; only `sync` is called beside it, and that
+  // touches nothing but the file.
+  let segment: SegmentID
+  let segmentByteCount: Int
+  private(set) var tail: Int
+  private(set) var recordCount: Int
+
+  private let file: File
+  private let storePrefix: UInt64
+  /// Nil where reserved space does not protect a mapping: records are then written with pwrite.
+  private let mapping: MappedFile?
+  private var allocatedEnd: Int
+  private var populatedEnd: Int
+  private var writebackEnd: Int
+
+  /// Space is reserved this far ahead, so that few calls are made and a short store stays short.
+  private static let allocationStepByteCount = 4 << 20
+  private static let populationStepByteCount = 1 << 20
+  /// Writeback starts when this much is dirty, so that the last sync finds little to do.
+  private static let writebackStrideByteCount = 8 << 20
+
+  /// Goes on at `tail` of an open segment: the end of what the index knows.
+  init(
+    file: File, segment: SegmentID, segmentByteCount: Int, storePrefix: UInt64, tail: Int, recordCount: Int,
+    isMapped: Bool
+  ) throws(SystemCallFailure) {
+    self.file = file
+    self.segment = segment
+    self.segmentByteCount = segmentByteCount
+    self.storePrefix = storePrefix
+    self.tail = tail
+    self.recordCount = recordCount
+    mapping = isMapped ? try MappedFile(file, byteCount: segmentByteCount, isWritable: true) : nil
+    allocatedEnd = tail
+    populatedEnd = tail
+    writebackEnd = tail
+  }
+
+  /// Whether a payload of up to `capacity` bytes fits before the room that the footer needs.
+  func hasRoom(forPayload capacity: Int) -> Bool {
+    let end = tail + Format.aligned(RecordHeader.byteCount + capacity)
+    return end + SegmentFooter.byteCount(recordCount: recordCount + 1) <= segmentByteCount
+  }
+
+  /// Appends a record whose payload `encode` writes straight into the segment.
+  /// - Parameter capacity: the most that `encode` may need; the caller has asked ``hasRoom(forPayload:)``.
+  /// - Throws: `.noSpace` before anything is written; `.io` when a page of the mapping was lost.
+  func append(
+    _ draft: RecordDraft, capacity: Int,
+    encode: (inout MutableRawSpan) throws(StoreError) -> EncodedPayload
+  ) throws(StoreError) -> AppendedRecord {
+    precondition(hasRoom(forPayload: capacity), "\(capacity) bytes at \(tail) of segment \(segment)")
+    let recordEnd = tail + Format.aligned(RecordHeader.byteCount + capacity)
+    try reserve(upTo: recordEnd)
+    let header: RecordHeader
+    if let mapping {
+      header = try mapping.withMutableBytes(tail..<recordEnd, failure: lost) { (record) throws(StoreError) in
+        try fill(&record, draft, capacity: capacity, encode)
+      }
+    } else {
+      let scratch = try translating { () throws(SystemCallFailure) in
+        try MemoryRegion(byteCount: recordEnd - tail)
+      }
+      header = try scratch.withMutableBytes(0..<(recordEnd - tail)) { (record) throws(StoreError) in
+        try fill(&record, draft, capacity: capacity, encode)
+      }
+      try translating { () throws(SystemCallFailure) in
+        try scratch.withBytes(0..<header.recordByteCount) { (bytes) throws(SystemCallFailure) in
+          try file.write(bytes, at: tail)
+        }
+      }
+    }
+    let location = RecordLocation(segment: segment, offset: tail, recordByteCount: header.recordByteCount)
+    tail = location.end
+    recordCount += 1
+    startWritebackInStrides()
+    return AppendedRecord(location: location, recordCount: recordCount)
+  }
+
+  /// Writes payload and header into `record`, the payload first: a header is there only above a whole payload.
+  private func fill(
+    _ record: inout MutableRawSpan, _ draft: RecordDraft, capacity: Int,
+    _ encode: (inout MutableRawSpan) throws(StoreError) -> EncodedPayload
+  ) throws(StoreError) -> RecordHeader {
+    let payloadStart = RecordHeader.byteCount
+    var payload = record._mutatingExtracting(payloadStart..<(payloadStart + capacity))
+    let encoded = try encode(&payload)
+    precondition(encoded.byteCount <= capacity, "\(encoded.byteCount) bytes encoded into \(capacity)")
+    let end = payloadStart + encoded.byteCount
+    let checksum = CRC32C.checksum(of: record.bytes.extracting(payloadStart..<end))
+    let header = RecordHeader(
+      kind: draft.kind, codec: encoded.codec, rawByteCount: draft.rawByteCount, storedByteCount: encoded.byteCount,
+      storedChecksum: checksum, segment: segment, offset: tail, storePrefix: storePrefix, sequence: draft.sequence,
+      part: draft.part, file: draft.file, partNumber: draft.partNumber, digest: draft.digest)
+    // Bytes between records are zero; an encoder may have used more of its room than it kept.
+    record.copy([UInt8](repeating: 0, count: header.recordByteCount - end), to: end)
+    record.copy(header.encoded(), to: 0)
+    return header
+  }
+
+  /// Takes back the records from `offset` on, which nobody has been told of: they are zeroed, so that no scan finds
+  /// them, and the next record goes there.
+  func rewind(to offset: Int, recordCount: Int) throws(StoreError) {
+    let zeros = [UInt8](repeating: 0, count: tail - offset)
+    try overwrite(zeros, at: offset)
+    tail = offset
+    self.recordCount = recordCount
+  }
+
+  /// Makes everything appended durable. After a failure nothing that was appended since may be relied on.
+  func sync() throws(SystemCallFailure) {
+    try file.syncData()
+  }
+
+  /// Writes the footer behind the last record and cuts the file off behind it. Not yet durable; may be repeated, and
+  /// an append would overwrite it.
+  /// - Returns: The bytes of the file.
+  func seal() throws(StoreError) -> Int {
+    let tableOffset = tail
+    let scan = RecordScan(segment: segment, storePrefix: storePrefix, range: SegmentHeader.byteCount..<tableOffset)
+    var tableChecksum: UInt32 = 0
+    var offset = tableOffset
+    var count = 0
+    try scan.forEachHeader(reading: header(at:)) { (header) throws(StoreError) in
+      let bytes = header.encoded()
+      tableChecksum = bytes.withRawSpan { CRC32C.checksum(of: $0, continuing: tableChecksum) }
+      try reserve(upTo: offset + bytes.count)
+      try overwrite(bytes, at: offset)
+      offset += bytes.count
+      count += 1
+    }
+    let footer = SegmentFooter(
+      segment: segment, storePrefix: storePrefix, recordCount: count, tableOffset: tableOffset,
+      tableChecksum: tableChecksum)
+    try reserve(upTo: offset + SegmentFooter.trailerByteCount)
+    try overwrite(footer.encodedTrailer(), at: offset)
+    let end = offset + SegmentFooter.trailerByteCount
+    try cut(at: end)
+    return end
+  }
+
+  /// Cuts the file off behind the last record: what was reserved ahead goes back to the file system.
+  func giveBackReservedSpace() throws(StoreError) {
+    try cut(at: tail)
+  }
+
+  private func cut(at end: Int) throws(StoreError) {
+    try translating { () throws(SystemCallFailure) in try file.truncate(to: end) }
+    allocatedEnd = end
+    populatedEnd = min(populatedEnd, end)
+  }
+
+  // MARK: -
+
+  private func reserve(upTo end: Int) throws(StoreError) {
+    if end > allocatedEnd {
+      let ahead = min(segmentByteCount, max(end, allocatedEnd + SegmentAppender.allocationStepByteCount))
+      do throws(SystemCallFailure) {
+        do throws(SystemCallFailure) {
+          try file.allocate(allocatedEnd..<ahead)
+          allocatedEnd = ahead
+        } catch where error.isNoSpace && end < ahead {
+          // The last free blocks are as good as any.
+          try file.allocate(allocatedEnd..<end)
+          allocatedEnd = end
+        }
+      } catch where error.isNoSpace {
+        throw StoreError(
+          .noSpace, "\(error.reason) (segment \(segment), \(describe(segmentByteCount)))",
+          advice: "free some space on this file system, or delete files from the store")
+      } catch {
+        throw StoreError(error)
+      }
+    }
+    guard let mapping, end > populatedEnd else { return }
+    let ahead = min(allocatedEnd, max(end, populatedEnd + SegmentAppender.populationStepByteCount))
+    try translating { () throws(SystemCallFailure) in try mapping.populateForWriting(populatedEnd..<ahead) }
+    populatedEnd = ahead
+  }
+
+  private func overwrite(_ bytes: [UInt8], at offset: Int) throws(StoreError) {
+    guard !bytes.isEmpty else { return }
+    if let mapping {
+      try mapping.withMutableBytes(offset..<(offset + bytes.count), failure: lost) { (span) throws(StoreError) in
+        span.copy(bytes, to: 0)
+      }
+    } else {
+      try translating { () throws(SystemCallFailure) in try file.write(bytes, at: offset) }
+    }
+  }
+
+  private func header(at offset: Int) throws(StoreError) -> [UInt8] {
+    try translating { () throws(SystemCallFailure) in
+      try file.bytes(at: offset, byteCount: RecordHeader.byteCount)
+    }
+  }
+
+  private func startWritebackInStrides() {
+    guard tail - writebackEnd >= SegmentAppender.writebackStrideByteCount else { return }
+    file.startWriteback(writebackEnd..<tail)
+    writebackEnd = tail
+  }
+
+  private func lost(_ failure: SystemCallFailure) -> StoreError {
+    StoreError(.io, "segment \(segment): \(failure)")
+  }
+}
+
+/// A size as messages show it: exact, in the largest binary unit that divides it.
+func describe(_ byteCount: Int) -> String {
+  for (unit, name) in [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+  where byteCount >= unit && byteCount % unit == 0 {
+    return "\(byteCount / unit) \(name)"
+  }
+  return "\(byteCount) bytes"
+}

@@ -1,0 +1,191 @@
+import LMDB
+import StorageIO
+import Synchronization
+
+/// The segments that this process appends to: as many as threads append at the same time, each lent to one thread.
+///
+/// The one lent last is lent first, so that a process that does one thing after another fills one segment. Segments
+/// left open by writers that have gone are taken over before new ones are made.
+final class SegmentPool: Sendable {
+  private struct State {
+    var idle: [SegmentAppender] = []
+    /// All that may hold bytes which are not durable, lent or idle.
+    var open: [SegmentID: SegmentAppender] = [:]
+    var isMapped: Bool
+  }
+
+  private let index: Index
+  private let superblock: Superblock
+  private let directory: Directory
+  private let writer: WriterID
+  private let state: Mutex<State>
+
+  init(index: Index, superblock: Superblock, directory: Directory, writer: WriterID, isMapped: Bool) {
+    self.index = index
+    self.superblock = superblock
+    self.directory = directory
+    self.writer = writer
+    state = Mutex(State(isMapped: isMapped))
+  }
+
+  /// Lends a segment with room for `capacity` bytes of payload to the calling thread, until ``giveBack(_:)``.
+  /// - Parameter perform: runs a job of the index and waits for it; blocks only when a segment is full or none is
+  ///   open.
+  func lend(
+    forPayload capacity: Int, through perform: (IndexJob) throws(StoreError) -> Void
+  ) throws(StoreError) -> SegmentAppender {
+    while true {
+      let idle = state.withLock { $0.idle.popLast() }
+      let appender = if let idle { idle } else { try takeOver(perform) ?? make(perform) }
+      if appender.hasRoom(forPayload: capacity) { return appender }
+      do throws(StoreError) { try seal(appender, perform) } catch {
+        giveBack(appender)
+        throw error
+      }
+    }
+  }
+
+  func giveBack(_ appender: SegmentAppender) {
+    state.withLock { $0.idle.append(appender) }
+  }
+
+  /// Makes everything appended to `segments` durable. Those that are not open any more were synced when they were
+  /// sealed.
+  func sync(_ segments: some Collection<SegmentID>) throws(StoreError) {
+    for segment in segments {
+      guard let appender = state.withLock({ $0.open[segment] }) else { continue }
+      do throws(SystemCallFailure) { try appender.sync() } catch {
+        throw StoreError(
+          .durabilityUnknown, "segment \(segment): \(error); whether its last bytes are on the device is not known",
+          advice: "check the device, then open the store again: what is not durable is rolled back then")
+      }
+    }
+  }
+
+  /// Lets go of all segments, so that the next writer goes on with them. Nobody may append any more.
+  func close(_ perform: (IndexJob) throws(StoreError) -> Void) throws(StoreError) {
+    let appenders = state.withLock { state in
+      defer { state.idle = [] }
+      return state.idle
+    }
+    for appender in appenders { try appender.giveBackReservedSpace() }
+    let segments = appenders.map(\.segment)
+    let registry = index.segments
+    try perform(
+      IndexJob { (transaction, _) throws(StoreError) in
+        for id in segments {
+          var entry = try registry.existing(id, in: transaction)
+          entry.owner = WriterID(rawValue: 0)
+          try registry.set(id, entry, in: transaction)
+        }
+      })
+    state.withLock { $0.open = [:] }
+  }
+
+  // MARK: -
+
+  /// Takes over an open segment that nobody owns.
+  private func takeOver(_ perform: (IndexJob) throws(StoreError) -> Void) throws(StoreError) -> SegmentAppender? {
+    let registry = index.segments
+    let candidates = try index.read { (transaction) throws(StoreError) in
+      try registry.openSegments(in: transaction).filter { $0.entry.owner.rawValue == 0 }
+    }
+    let writer = writer
+    for candidate in candidates {
+      let taken = Mutex<SegmentEntry?>(nil)
+      try perform(
+        IndexJob { (transaction, _) throws(StoreError) in
+          // Looked at again: another process may have been quicker.
+          guard var entry = try registry.segment(candidate.id, in: transaction), entry.state == .open,
+            entry.owner.rawValue == 0
+          else { return }
+          entry.owner = writer
+          try registry.set(candidate.id, entry, in: transaction)
+          taken.withLock { $0 = entry }
+        })
+      if let entry = taken.withLock({ $0 }) {
+        return try open(candidate.id, tail: entry.usedByteCount, recordCount: entry.recordCount, isNew: nil)
+      }
+    }
+    return nil
+  }
+
+  private func make(_ perform: (IndexJob) throws(StoreError) -> Void) throws(StoreError) -> SegmentAppender {
+    let index = index
+    let writer = writer
+    let made = Mutex<(SegmentID, Counters)?>(nil)
+    try perform(
+      IndexJob { (transaction, _) throws(StoreError) in
+        var counters = try index.counters(in: transaction)
+        let id = SegmentID(rawValue: counters.nextSegment)
+        counters.nextSegment += 1
+        try index.setCounters(counters, in: transaction)
+        // Nothing used yet: a crash before the file exists leaves an entry that recovery drops.
+        let entry = SegmentEntry(state: .open, owner: writer, usedByteCount: 0, liveByteCount: 0, recordCount: 0)
+        try index.segments.set(id, entry, in: transaction)
+        made.withLock { $0 = (id, counters) }
+      })
+    guard let (id, counters) = made.withLock({ $0 }) else {
+      throw StoreError(.io, "the index took no new segment")
+    }
+    let header = SegmentHeader(
+      uuid: superblock.uuid, segment: id, segmentByteCount: superblock.segmentByteCount,
+      createdNanoseconds: Clock.wallNanoseconds(), writer: writer, counters: counters)
+    do throws(StoreError) {
+      return try open(id, tail: SegmentHeader.byteCount, recordCount: 0, isNew: header)
+    } catch {
+      drop(id, perform)
+      throw error
+    }
+  }
+
+  /// Takes a segment that could not be made out of the index again. Where that fails too, recovery does it when this
+  /// writer has gone.
+  private func drop(_ id: SegmentID, _ perform: (IndexJob) throws(StoreError) -> Void) {
+    let registry = index.segments
+    do throws(StoreError) {
+      try translating { () throws(SystemCallFailure) in try directory.removeFile(id.fileName) }
+      try perform(IndexJob { (transaction, _) throws(StoreError) in try registry.remove(id, in: transaction) })
+    } catch {}
+  }
+
+  private func open(
+    _ id: SegmentID, tail: Int, recordCount: Int, isNew header: SegmentHeader?
+  ) throws(StoreError) -> SegmentAppender {
+    let isMapped = state.withLock { $0.isMapped }
+    let appender = try translating { () throws(SystemCallFailure) in
+      let file = try directory.open(id.fileName, header == nil ? [.write, .noFollow] : [.write, .createNew])
+      if let header {
+        try file.allocate(0..<SegmentHeader.byteCount)
+        try file.write(header.encoded(), at: 0)
+        // The header is synced with the first records; the name must be there before the index relies on it.
+        try directory.sync()
+      }
+      return try SegmentAppender(
+        file: file, segment: id, segmentByteCount: superblock.segmentByteCount,
+        storePrefix: superblock.uuid.prefix, tail: tail, recordCount: recordCount, isMapped: isMapped)
+    }
+    state.withLock { $0.open[id] = appender }
+    return appender
+  }
+
+  /// Ends a full segment: footer, sync, and in the index sealed and owned by nobody.
+  private func seal(
+    _ appender: SegmentAppender, _ perform: (IndexJob) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    let usedByteCount = try appender.seal()
+    let recordCount = appender.recordCount
+    let id = appender.segment
+    let registry = index.segments
+    try perform(
+      IndexJob(syncing: [id]) { (transaction, _) throws(StoreError) in
+        var entry = try registry.existing(id, in: transaction)
+        entry.state = .sealed
+        entry.owner = WriterID(rawValue: 0)
+        entry.usedByteCount = usedByteCount
+        entry.recordCount = recordCount
+        try registry.set(id, entry, in: transaction)
+      })
+    state.withLock { $0.open[id] = nil }
+  }
+}

@@ -1,0 +1,104 @@
+import Codecs
+import StorageIO
+import Synchronization
+
+/// The reading end of all segments: lends the bytes of a record, checked against what the index says of it.
+///
+/// Keeps the segments read last mapped. Any thread may use it.
+final class SegmentReader: Sendable {
+  private struct State {
+    var mappings: [SegmentID: MappedFile] = [:]
+    /// In the order in which they were mapped.
+    var order: [SegmentID] = []
+  }
+
+  /// Address space is plenty, but a process has some 65,000 mappings.
+  private static let mappingCount = 128
+
+  private let directory: Directory
+  private let segmentByteCount: Int
+  private let storePrefix: UInt64
+  private let state = Mutex(State())
+
+  init(directory: Directory, segmentByteCount: Int, storePrefix: UInt64) {
+    self.directory = directory
+    self.segmentByteCount = segmentByteCount
+    self.storePrefix = storePrefix
+  }
+
+  /// Calls `body` with the stored payload of a part whose header and checksum were found right.
+  /// - Throws: `.corrupt` when header or payload are not what the index and the header say, `.io` when they cannot
+  ///   be read, both with segment and offset; what `body` throws.
+  func withPayload<R>(
+    of part: PartID, _ entry: PartEntry, _ body: (RawSpan) throws(StoreError) -> R
+  ) throws(StoreError) -> R {
+    let range = entry.offset..<(entry.offset + entry.recordByteCount)
+    let place = "segment \(entry.segment) offset \(entry.offset)"
+    guard entry.offset >= SegmentHeader.byteCount, range.upperBound <= segmentByteCount else {
+      throw StoreError(index: FormatFailure(.damaged, "\(place): beyond a segment of \(segmentByteCount) bytes"))
+    }
+    let mapping = try mapping(of: entry.segment)
+    func unreadable(_ failure: SystemCallFailure) -> StoreError {
+      StoreError(.io, "\(place): \(failure.reason) while \(entry.recordByteCount) bytes were read")
+    }
+    do throws(SystemCallFailure) { try mapping.populateForReading(range) } catch {
+      forget(entry.segment)
+      throw unreadable(error)
+    }
+    defer { if mapping.isFaulted { forget(entry.segment) } }
+    return try mapping.withBytes(range, failure: unreadable) { (record) throws(StoreError) in
+      let header: RecordHeader
+      do throws(FormatFailure) {
+        header = try RecordHeader(
+          decoding: record.copied(0..<RecordHeader.byteCount), segment: entry.segment, offset: entry.offset,
+          storePrefix: storePrefix)
+      } catch {
+        throw StoreError(.corrupt, "\(place): \(error)")
+      }
+      guard header.kind == .part, header.part == part, header.codec == entry.codec, header.digest == entry.digest,
+        header.storedByteCount == entry.storedByteCount, header.rawByteCount == entry.rawByteCount
+      else {
+        throw StoreError(
+          .corrupt, "\(place): the record is of \(header.kind) \(header.part), MD5 \(header.digest); the index expects "
+            + "part \(part), MD5 \(entry.digest)")
+      }
+      let start = RecordHeader.byteCount
+      let payload = record.extracting(start..<(start + header.storedByteCount))
+      let checksum = CRC32C.checksum(of: payload)
+      guard checksum == header.storedChecksum else {
+        throw StoreError(
+          .corrupt, "\(place): stored CRC32C \(hex(header.storedChecksum)), bytes give \(hex(checksum))")
+      }
+      return try body(payload)
+    }
+  }
+
+  /// Drops the mapping of a segment that is gone or could not be read.
+  func forget(_ segment: SegmentID) {
+    state.withLock { state in
+      state.mappings[segment] = nil
+      state.order.removeAll { $0 == segment }
+    }
+  }
+
+  private func mapping(of segment: SegmentID) throws(StoreError) -> MappedFile {
+    if let mapping = state.withLock({ $0.mappings[segment] }) { return mapping }
+    let mapping: MappedFile
+    do throws(SystemCallFailure) {
+      let file = try directory.open(segment.fileName, [.noFollow])
+      mapping = try MappedFile(file, byteCount: segmentByteCount, isWritable: false)
+    } catch where error.isNotFound {
+      throw StoreError(.corrupt, "segment \(segment): the file '\(error.subject)' is missing")
+    } catch {
+      throw StoreError(error)
+    }
+    return state.withLock { state in
+      // Another thread may have been quicker: one mapping a segment is enough.
+      if let existing = state.mappings[segment] { return existing }
+      if state.order.count >= SegmentReader.mappingCount { state.mappings[state.order.removeFirst()] = nil }
+      state.mappings[segment] = mapping
+      state.order.append(segment)
+      return mapping
+    }
+  }
+}
