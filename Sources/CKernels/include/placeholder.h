@@ -1,1 +1,0 @@
-#define PFS_CKERNELS 1
