@@ -1,0 +1,132 @@
+internal import CZlib
+
+/// Decodes parts, one after the other; each worker thread has its own.
+///
+/// The memory of the decompressor is taken when it is first needed, used again for every part, and given back
+/// when the decoder goes.
+@safe public final class PartDecoder {
+  /// Most bytes of memory that one decoder holds: 48 KiB.
+  ///
+  /// zlib takes 32 KiB for the window and about 7 KiB for tables and state; the stream and the allocator
+  /// take the rest.
+  public static let stateByteCount = 48 * 1024
+
+  /// zlib keeps a pointer to its stream, so the stream has an address of its own. Null until needed.
+  private var stream: UnsafeMutablePointer<z_stream>?
+
+  /// Makes a decoder that holds no memory yet.
+  public init() {}
+
+  deinit {
+    // Safe: the stream was set up by inflateInit2 and is not used again.
+    if let stream = unsafe stream {
+      unsafe inflateEnd(stream)
+      unsafe stream.deallocate()
+    }
+  }
+
+  /// Decodes `stored` into exactly `destination.byteCount` bytes.
+  ///
+  /// After a failure what `destination` holds is undefined, and the decoder can be used again.
+  /// - Parameter stored: the whole payload of a record; for ``Codec/zlib`` less than 4 GiB, as `destination`.
+  /// - Throws: ``CodecFailure`` `.unsupportedCodec`; `.damagedStream` when the stream is not intact, is cut off or has
+  ///   bytes after its end; `.wrongLength` when it is intact and yields fewer or more bytes; `.engineFailure`
+  ///   when there is no memory.
+  /// - Complexity: O(stored.byteCount + destination.byteCount).
+  public func decode(
+    _ stored: RawSpan, with codec: Codec, into destination: inout MutableRawSpan
+  ) throws(CodecFailure) {
+    switch codec {
+    case .stored:
+      guard stored.byteCount == destination.byteCount else {
+        throw CodecFailure(
+          .wrongLength, "stored part: expected \(destination.byteCount) bytes, found \(stored.byteCount)")
+      }
+      destination.copyBytes(of: stored)
+    case .zeros:
+      guard stored.isEmpty else {
+        throw CodecFailure(.damagedStream, "zeros part: expected no stored bytes, found \(stored.byteCount)")
+      }
+      destination.fillWithZeros()
+    case .zlib:
+      try inflate(stored, into: &destination)
+    default:
+      throw .unsupported(codec)
+    }
+  }
+
+  /// Decompresses a stream of the zlib format in one go.
+  private func inflate(_ stored: RawSpan, into destination: inout MutableRawSpan) throws(CodecFailure) {
+    let byteCounts = (stored: stored.byteCount, raw: destination.byteCount)
+    precondition(byteCounts.stored <= Int(UInt32.max), "a zlib part of \(byteCounts.stored) stored bytes")
+    precondition(byteCounts.raw <= Int(UInt32.max), "a zlib part of \(byteCounts.raw) bytes")
+    let stream = unsafe try readyStream()
+    let status = unsafe stored.withUnsafeBytes { stored in
+      unsafe destination.withUnsafeMutableBytes { destination in
+        // Safe: both buffers outlive the only call that uses them.
+        unsafe stream.setInput(stored)
+        if byteCounts.raw > 0 {
+          unsafe stream.setOutput(destination)
+          return unsafe CZlib.inflate(stream, Z_FINISH)
+        }
+        // zlib refuses a null address even where no byte may be written.
+        return unsafe withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { spare in
+          unsafe stream.setOutput(UnsafeMutableRawBufferPointer(rebasing: spare[..<0]))
+          return unsafe CZlib.inflate(stream, Z_FINISH)
+        }
+      }
+    }
+    try unsafe check(status, stream, byteCounts)
+  }
+
+  /// Turns what zlib says at the end of a part into a failure, unless the part is whole.
+  private func check(
+    _ status: CInt, _ stream: UnsafeMutablePointer<z_stream>, _ byteCounts: (stored: Int, raw: Int)
+  ) throws(CodecFailure) {
+    // Safe: the stream is initialised; only numbers and a static message are read from it.
+    let yielded = unsafe Int(stream.pointee.total_out)
+    let unread = unsafe Int(stream.pointee.avail_in)
+    let at = "zlib part of \(byteCounts.stored) stored bytes"
+    switch status {
+    case Z_STREAM_END:
+      guard unread == 0 else {
+        throw CodecFailure(.damagedStream, "\(at): the stream ends \(unread) bytes before the end of the part")
+      }
+      guard yielded == byteCounts.raw else {
+        throw CodecFailure(.wrongLength, "\(at): expected \(byteCounts.raw) raw bytes, found \(yielded)")
+      }
+    case Z_OK, Z_BUF_ERROR:
+      guard unread == 0 else {
+        throw CodecFailure(.wrongLength, "\(at): expected \(byteCounts.raw) raw bytes, found more")
+      }
+      throw CodecFailure(
+        .damagedStream, "\(at): cut off after \(yielded) of \(byteCounts.raw) expected raw bytes")
+    case Z_DATA_ERROR, Z_NEED_DICT:
+      let reason = unsafe stream.reason ?? "it needs a dictionary"
+      throw CodecFailure(.damagedStream, "\(at): \(reason) at stored byte \(byteCounts.stored - unread)")
+    default:
+      throw unsafe .engine("inflate of \(byteCounts.stored) bytes", status, stream)
+    }
+  }
+
+  /// The stream, set back to the start of a message.
+  private func readyStream() throws(CodecFailure) -> UnsafeMutablePointer<z_stream> {
+    // Safe: a stream that is kept in `self` has been set up by inflateInit2.
+    if let stream = unsafe stream {
+      let status = unsafe inflateReset(stream)
+      guard status == Z_OK else { throw unsafe .engine("inflate set back", status, stream) }
+      return unsafe stream
+    }
+    let windowBits: CInt = 15
+    let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    unsafe stream.initialize(to: z_stream())
+    let status = unsafe inflateInit2_(stream, windowBits, ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size))
+    guard status == Z_OK else {
+      let failure = unsafe CodecFailure.engine("inflate set up", status, stream)
+      unsafe stream.deallocate()
+      throw failure
+    }
+    unsafe self.stream = stream
+    return unsafe stream
+  }
+}

@@ -1,0 +1,106 @@
+import Codecs
+import Testing
+
+@Suite("PartDecoder") struct PartDecoderTests {
+  private let decoder = PartDecoder()
+  private let raw: [UInt8]
+  private let stored: [UInt8]
+
+  init() throws {
+    raw = textBytes(600, seed: 20)
+    stored = try #require(try PartEncoder().encoded(raw, .zlib, capacity: 700))
+  }
+
+  @Test("reports every stream that is cut off as damaged")
+  func truncated() {
+    for byteCount in 0..<stored.count {
+      let failure = decoder.failure(Array(stored[..<byteCount]), .zlib, byteCount: raw.count)
+      #expect(failure?.code == .damagedStream, "\(byteCount) of \(stored.count) bytes: \(String(describing: failure))")
+    }
+  }
+
+  @Test("reports bytes after the end of the stream", arguments: [1, 2, 64, 5000])
+  func extended(extraByteCount: Int) {
+    for extra in [[UInt8](repeating: 0, count: extraByteCount), randomBytes(extraByteCount, seed: 21)] {
+      #expect(decoder.failure(stored + extra, .zlib, byteCount: raw.count)?.code == .damagedStream)
+    }
+    #expect(decoder.failure(stored + stored, .zlib, byteCount: raw.count)?.code == .damagedStream)
+  }
+
+  @Test("never takes a stream with a flipped bit for another part")
+  func flippedBits() throws {
+    var failureCount = 0
+    for position in stored.indices {
+      for bit in 0..<8 {
+        var damaged = stored
+        damaged[position] ^= 1 << UInt8(bit)
+        do throws(CodecFailure) {
+          // A bit that pads the last block may change without a change of meaning.
+          #expect(try decoder.decoded(damaged, .zlib, byteCount: raw.count) == raw, "byte \(position) bit \(bit)")
+        } catch {
+          #expect(error.code == .damagedStream || error.code == .wrongLength, "\(error)")
+          failureCount += 1
+        }
+      }
+    }
+    #expect(failureCount >= stored.count * 8 - 7)
+    #expect(try decoder.decoded(stored, .zlib, byteCount: raw.count) == raw)
+  }
+
+  @Test("never takes a stream with random damage for another part", arguments: seeds)
+  func randomDamage(seed: UInt64) {
+    var generator = SeededGenerator(seed: seed)
+    for _ in 0..<2000 {
+      var damaged = stored
+      let first = Int.random(in: 0..<damaged.count, using: &generator)
+      let last = Int.random(in: first..<damaged.count, using: &generator)
+      for position in first...last { damaged[position] = UInt8.random(in: 0...255, using: &generator) }
+      for byteCount in [raw.count, Int.random(in: 0...2000, using: &generator)] {
+        do throws(CodecFailure) {
+          // The level in the header and the padding of the last block may change without a change of meaning.
+          let decoded = try decoder.decoded(damaged, .zlib, byteCount: byteCount)
+          #expect(decoded == raw, "damage to \(first)...\(last), seed \(seed)")
+        } catch {
+          #expect(error.code == .damagedStream || error.code == .wrongLength, "\(error)")
+        }
+      }
+    }
+  }
+
+  @Test("reports a length that is not that of the part", arguments: [0, 1, 599, 601, 1200, 100_000])
+  func wrongLength(byteCount: Int) {
+    #expect(decoder.failure(stored, .zlib, byteCount: byteCount)?.code == .wrongLength)
+    #expect(decoder.failure(raw, .stored, byteCount: byteCount)?.code == .wrongLength)
+  }
+
+  @Test("reports an empty part where bytes were expected, and the reverse")
+  func emptyParts() throws {
+    let empty = try #require(try PartEncoder().encoded([], .zlib, capacity: 16))
+    #expect(try decoder.decoded(empty, .zlib, byteCount: 0) == [])
+    #expect(decoder.failure(empty, .zlib, byteCount: 1)?.code == .wrongLength)
+    #expect(decoder.failure([], .zlib, byteCount: 0)?.code == .damagedStream)
+    #expect(decoder.failure([], .zlib, byteCount: 1)?.code == .damagedStream)
+    #expect(decoder.failure([], .stored, byteCount: 1)?.code == .wrongLength)
+    #expect(decoder.failure([0], .zeros, byteCount: 1)?.code == .damagedStream)
+  }
+
+  @Test("reports a stream that needs a dictionary as damaged")
+  func presetDictionary() {
+    // RFC 1950 section 2.2: FDICT is bit 5 of the second byte; 0x78bb is a multiple of 31.
+    let failure = decoder.failure([0x78, 0xbb, 1, 2, 3, 4, 3, 0, 0, 0, 0, 1], .zlib, byteCount: 0)
+    #expect(failure?.code == .damagedStream)
+  }
+
+  @Test("throws for a codec it does not have", arguments: [Codec.zstd, .lz4, Codec(rawValue: 5), Codec(rawValue: 255)])
+  func unsupported(codec: Codec) {
+    #expect(decoder.failure(stored, codec, byteCount: raw.count)?.code == .unsupportedCodec)
+  }
+
+  @Test("says what was expected and what was found")
+  func message() {
+    let failure = decoder.failure(stored, .zlib, byteCount: 601)
+    #expect(
+      failure?.description
+        == "wrongLength: zlib part of \(stored.count) stored bytes: expected 601 raw bytes, found 600")
+  }
+}

@@ -1,0 +1,91 @@
+import Codecs
+import Glibc
+import Testing
+
+/// In processes of their own, where nothing else allocates.
+@Suite("stateByteCount") struct StateByteCountTests {
+  @Test("bounds what an encoder takes from the heap, and it goes back")
+  func encoder() async {
+    await #expect(processExitsWith: .success) {
+      let raw = textBytes(100_000, seed: 30)
+      var destination = [UInt8](repeating: 0, count: 110_000)
+      func encodeAll(_ encoder: PartEncoder) throws {
+        for level in [1, 9, 6] {
+          _ = try destination.lendMutable { destination in
+            try raw.lend { raw in try encoder.encode(raw, with: .zlib, level: level, into: &destination) }
+          }
+        }
+      }
+      try encodeAll(PartEncoder())
+      let before = heapByteCount()
+      var encoder: PartEncoder? = PartEncoder()
+      if let encoder { try encodeAll(encoder) }
+      let taken = heapByteCount() - before
+      encoder = nil
+      for _ in 0..<20 { try encodeAll(PartEncoder()) }
+      let kept = heapByteCount() - before
+      #expect(taken > PartEncoder.stateByteCount / 2)
+      #expect(taken <= PartEncoder.stateByteCount)
+      // malloc counts small blocks that it holds ready as handed out.
+      #expect(kept < PartEncoder.stateByteCount / 2)
+    }
+  }
+
+  @Test("bounds what a decoder takes from the heap, and it goes back")
+  func decoder() async {
+    await #expect(processExitsWith: .success) {
+      let raw = textBytes(100_000, seed: 31)
+      guard let stored = try PartEncoder().encoded(raw, .zlib, capacity: 110_000) else { exit(1) }
+      let cutOff = Array(stored[..<(stored.count / 2)])
+      var destination = [UInt8](repeating: 0, count: raw.count)
+      // Only a stream that does not end makes zlib keep a window.
+      func decodeAll(_ decoder: PartDecoder) throws {
+        for stored in [stored, cutOff] {
+          try destination.lendMutable { destination in
+            try stored.lend { stored in
+              do throws(CodecFailure) {
+                try decoder.decode(stored, with: .zlib, into: &destination)
+              } catch {
+                guard error.code == .damagedStream else { throw error }
+              }
+            }
+          }
+        }
+      }
+      try decodeAll(PartDecoder())
+      let before = heapByteCount()
+      var decoder: PartDecoder? = PartDecoder()
+      if let decoder { try decodeAll(decoder) }
+      let taken = heapByteCount() - before
+      decoder = nil
+      for _ in 0..<20 { try decodeAll(PartDecoder()) }
+      let kept = heapByteCount() - before
+      #expect(taken > PartDecoder.stateByteCount / 2)
+      #expect(taken <= PartDecoder.stateByteCount)
+      // malloc counts small blocks that it holds ready as handed out.
+      #expect(kept < PartDecoder.stateByteCount / 2)
+    }
+  }
+}
+
+/// Bytes that malloc has handed out, small and mapped: the last figure that glibc's malloc_stats prints.
+///
+/// The header that declares it is in no module, and it prints to standard error, which this takes away.
+private func heapByteCount() -> Int {
+  // Safe: malloc_stats takes and returns nothing; the buffer is as long as the read may be.
+  guard let symbol = unsafe dlsym(nil, "malloc_stats") else { return 0 }
+  typealias PrintStatistics = @convention(c) () -> Void
+  let printStatistics = unsafe unsafeBitCast(symbol, to: PrintStatistics.self)
+  var ends: [CInt] = [0, 0]
+  guard unsafe pipe(&ends) == 0 else { return 0 }
+  let standardError = dup(STDERR_FILENO)
+  dup2(ends[1], STDERR_FILENO)
+  printStatistics()
+  dup2(standardError, STDERR_FILENO)
+  var text = [UInt8](repeating: 0, count: 16 << 10)
+  let count = unsafe read(ends[0], &text, text.count)
+  for descriptor in [standardError, ends[0], ends[1]] { close(descriptor) }
+  let lines = text.prefix(max(0, count)).split(separator: 0x0a)
+  guard let line = lines.last(where: { $0.starts(with: Array("in use bytes".utf8)) }) else { return 0 }
+  return line.reduce(0) { sum, byte in (0x30...0x39).contains(byte) ? sum * 10 + Int(byte - 0x30) : sum }
+}
