@@ -45,8 +45,23 @@ final class Index: Sendable {
   func write<R>(_ body: (borrowing WriteTransaction) throws(StoreError) -> R) throws(StoreError) -> R {
     let transaction = try translatingIndex { () throws(LMDBError) in try environment.beginWrite() }
     let result = try body(transaction)
-    do throws(LMDBError) { try transaction.commit() } catch { throw StoreError(error) }
+    do throws(LMDBError) { try transaction.commit() } catch {
+      // A failed write of the meta page leaves open which state is on the device; LMDB then refuses to go on.
+      if error.isNoSpace && isUsable { throw StoreError(error) }
+      throw StoreError(
+        .durabilityUnknown, "index: \(error); whether the last change is on the device is not known",
+        advice: "check the device, then open the store again: it then shows what is durable")
+    }
     return result
+  }
+
+  private var isUsable: Bool {
+    do throws(StoreError) {
+      try read { (_) throws(StoreError) in }
+      return true
+    } catch {
+      return false
+    }
   }
 
   func counters<Access>(in transaction: borrowing Transaction<Access>) throws(StoreError) -> Counters {
@@ -57,7 +72,27 @@ final class Index: Sendable {
     try transaction.put(meta, Index.countersKey, counters)
   }
 
+  /// The first durable commit of a new index.
+  func initialize(for uuid: StoreUUID) throws(StoreError) {
+    try write { (transaction) throws(StoreError) in
+      try transaction.put(meta, Index.storeKey, uuid)
+      try setCounters(Counters(), in: transaction)
+    }
+  }
+
+  /// Throws when this is the index of another store, whose segments it would take for its own.
+  func checkBelongs(to uuid: StoreUUID) throws(StoreError) {
+    let found: StoreUUID? = try read { (transaction) throws(StoreError) in
+      try transaction.entry(meta, Index.storeKey)
+    }
+    guard found == uuid else {
+      let whose = found.map { "of store \($0)" } ?? "of no store"
+      throw StoreError(index: FormatFailure(.damaged, "it is \(whose), this one is \(uuid)"))
+    }
+  }
+
   private static let countersKey = Array("counters".utf8)
+  private static let storeKey = Array("store".utf8)
 }
 
 /// Entries in place of bytes.

@@ -295,3 +295,12 @@ struct Marker: IndexEntry, Hashable {
 extension Counters: IndexEntry {
   func fields() -> [UInt8] { encoded() }
 }
+
+/// Table `meta`, key `store`.
+extension StoreUUID: IndexEntry {
+  func fields() -> [UInt8] { bytes }
+
+  init(decoding fields: [UInt8]) throws(FormatFailure) {
+    self.init(bytes: try expect(fields, StoreUUID.byteCount, "store").bytes)
+  }
+}

@@ -132,7 +132,12 @@ final class IndexWriter: Sendable {
       entry?.keep()
       return .done
     } catch {
-      takeBack(entry)
+      if error.code == .durabilityUnknown {
+        // The records may be named by the index on the device: they stay as they are.
+        poison.withLock { $0 = $0 ?? error }
+      } else {
+        takeBack(entry)
+      }
       if let position { return .memberFailed(position, error) }
       return .failed(error)
     }
@@ -148,11 +153,8 @@ final class IndexWriter: Sendable {
     var segments = group.reduce(into: Set<SegmentID>()) { $0.formUnion($1.syncedSegments) }
     if let entry { segments.insert(entry.appender.segment) }
     guard !segments.isEmpty, let journal = journal.withLock({ $0 }) else { return }
-    do throws(StoreError) { try journal.pool.sync(segments) } catch {
-      // The kernel reports a failed sync once and forgets the pages: a second sync would lie.
-      poison.withLock { $0 = $0 ?? error }
-      throw error
-    }
+    // The kernel reports a failed sync once and forgets the pages: a second sync would lie, so there is none.
+    try journal.pool.sync(segments)
   }
 
   private func account(

@@ -55,13 +55,17 @@ final class JournalEntry {
 
   func appendCommit(_ payload: [UInt8], _ fileCount: Int, _ sequence: Sequence) throws(StoreError) {
     let record = try append(.commit, payload, FileID(rawValue: 0), sequence)
+    appended.add(record)
     records.commit = sequence
     records.commitLocation = record.location
     records.publishedFileCount = fileCount
   }
 
   func appendTombstone(_ file: FileID, _ sequence: Sequence) throws(StoreError) {
-    records.tombstones[file] = try append(.tombstone, [], file, sequence).location
+    let record = try append(.tombstone, [], file, sequence)
+    // Whether it is needed depends on where the manifest lies: the delete counts it.
+    appended.add(record, isAlive: false)
+    records.tombstones[file] = record.location
   }
 
   /// The index has named the records.
@@ -79,11 +83,9 @@ final class JournalEntry {
     let draft = RecordDraft(
       kind: kind, rawByteCount: payload.count, sequence: sequence, file: file,
       digest: payload.withRawSpan { MD5.digest(of: $0) })
-    let record = try appender.append(draft, capacity: payload.count) { (destination) throws(StoreError) in
+    return try appender.append(draft, capacity: payload.count) { (destination) throws(StoreError) in
       destination.copy(payload, to: 0)
       return EncodedPayload(codec: .stored, byteCount: payload.count)
     }
-    appended.add(record)
-    return record
   }
 }

@@ -76,9 +76,16 @@ struct SegmentRegistry: Sendable {
       var entry = try existing(id, in: transaction)
       entry.usedByteCount = max(entry.usedByteCount, summary.end)
       entry.recordCount = max(entry.recordCount, summary.recordCount)
-      entry.liveByteCount += summary.byteCount
+      entry.liveByteCount += summary.liveByteCount
       try set(id, entry, in: transaction)
     }
+  }
+
+  /// Counts one record as alive that was appended without being counted so.
+  func revive(_ location: RecordLocation, in transaction: borrowing WriteTransaction) throws(StoreError) {
+    var entry = try existing(location.segment, in: transaction)
+    entry.liveByteCount += location.recordByteCount
+    try set(location.segment, entry, in: transaction)
   }
 
   /// Counts records as dead that were alive.
@@ -107,29 +114,20 @@ struct SegmentRegistry: Sendable {
 /// What a set of records adds to the accounts of the segments they lie in.
 struct AppendedRecords: Hashable, Sendable {
   struct Summary: Hashable, Sendable {
-    var byteCount = 0
+    var liveByteCount = 0
     var end = 0
     var recordCount = 0
   }
 
   private(set) var segments: [SegmentID: Summary] = [:]
 
-  mutating func add(_ record: AppendedRecord) {
+  /// - Parameter isAlive: Whether anything will need the record once the index names it.
+  mutating func add(_ record: AppendedRecord, isAlive: Bool = true) {
     var summary = segments[record.location.segment, default: Summary()]
-    summary.byteCount += record.location.recordByteCount
+    if isAlive { summary.liveByteCount += record.location.recordByteCount }
     summary.end = max(summary.end, record.location.end)
     summary.recordCount = max(summary.recordCount, record.recordCount)
     segments[record.location.segment] = summary
-  }
-
-  mutating func add(_ records: AppendedRecords) {
-    for (id, other) in records.segments {
-      var summary = segments[id, default: Summary()]
-      summary.byteCount += other.byteCount
-      summary.end = max(summary.end, other.end)
-      summary.recordCount = max(summary.recordCount, other.recordCount)
-      segments[id] = summary
-    }
   }
 }
 

@@ -48,10 +48,11 @@ final class WriterSession: Sendable {
   /// Lets go of segments and unused ids, so that the next writer goes on where this one stopped. No operation may run.
   ///
   /// What fails here is left to the next open, as after a crash.
-  func close() throws(StoreError) {
+  func close(of store: Store) throws(StoreError) {
     defer { indexWriter.close() }
     try checkUsable()
-    try segments.close(perform)
+    let released = try segments.close(perform)
+    try Reclamation(store: store, perform: perform).removeEmptySegments(released)
     let index = index
     let writer = writer
     let identifiers = identifiers

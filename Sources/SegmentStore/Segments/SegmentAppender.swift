@@ -61,6 +61,9 @@ final class SegmentAppender: @unchecked Sendable {
     writebackEnd = tail
   }
 
+  /// The memory that one append takes where there is no mapping to encode into.
+  static func scratchByteCount(capacity: Int) -> Int { Format.aligned(RecordHeader.byteCount + capacity) }
+
   /// Whether a payload of up to `capacity` bytes fits before the room that the footer needs.
   func hasRoom(forPayload capacity: Int) -> Bool {
     let end = tail + Format.aligned(RecordHeader.byteCount + capacity)

@@ -63,7 +63,8 @@ final class SegmentPool: Sendable {
   }
 
   /// Lets go of all segments, so that the next writer goes on with them. Nobody may append any more.
-  func close(_ perform: (IndexJob) throws(StoreError) -> Void) throws(StoreError) {
+  /// - Returns: The segments.
+  func close(_ perform: (IndexJob) throws(StoreError) -> Void) throws(StoreError) -> Set<SegmentID> {
     let appenders = state.withLock { state in
       defer { state.idle = [] }
       return state.idle
@@ -80,6 +81,7 @@ final class SegmentPool: Sendable {
         }
       })
     state.withLock { $0.open = [:] }
+    return Set(segments)
   }
 
   // MARK: -

@@ -1,0 +1,215 @@
+import LMDB
+import StorageIO
+import Synchronization
+
+/// Takes files out of the index, a bounded number of parts at a time, and gives their space back.
+///
+/// Every step is durable in the index before the space it frees is touched, so a crash in between costs space that
+/// compaction finds, never bytes that something still names. Any process may go on where another stopped.
+struct Reclamation {
+  let store: Store
+  let perform: (IndexJob) throws(StoreError) -> Void
+
+  /// Parts taken out in one transaction: bounds its memory and how long it keeps others waiting.
+  private static let stepPartCount = 4096
+
+  /// Deletes a ready file for good: returns when a crash can no longer bring it back, with its space given back.
+  /// The caller holds the exclusive lock of the file.
+  func delete(_ id: FileID, writer: WriterID) throws(StoreError) {
+    let index = store.index
+    let freed = Mutex(FreedSpace())
+    try perform(
+      IndexJob(burying: [id]) { (transaction, journal) throws(StoreError) in
+        guard var entry = try index.files.file(id, in: transaction), entry.state == .ready else {
+          throw StoreError(.notFound, "no file with id \(id)")
+        }
+        guard let tombstone = journal.tombstones[id] else { throw StoreError(.io, "no tombstone for file \(id)") }
+        entry.state = .deleting
+        entry.writer = writer
+        entry.remainingPartCount = entry.manifest.partCount
+        try index.files.setDeleting(id, entry, in: transaction)
+        try buried(id, entry, tombstone, in: transaction)
+        let step = try takeOut(id, in: transaction)
+        freed.withLock { $0 = step }
+      })
+    try finish(id, freed.withLock { $0 })
+  }
+
+  /// Takes a file that never became ready out again. Its commit record does not exist, so it needs no tombstone.
+  func rollBack(_ id: FileID, writer: WriterID) throws(StoreError) {
+    let index = store.index
+    let freed = Mutex(FreedSpace())
+    try perform(
+      IndexJob { (transaction, _) throws(StoreError) in
+        guard var entry = try index.files.file(id, in: transaction), entry.state == .writing else { return }
+        entry.state = .deleting
+        entry.writer = writer
+        entry.remainingPartCount = entry.manifest.partCount
+        try index.files.setDeleting(id, entry, in: transaction)
+        let step = try takeOut(id, in: transaction)
+        freed.withLock { $0 = step }
+      })
+    try finish(id, freed.withLock { $0 })
+  }
+
+  /// Goes on with a file that is `deleting`, until it is gone.
+  func resume(_ id: FileID) throws(StoreError) {
+    try finish(id, FreedSpace(isDone: false))
+  }
+
+  /// Removes the segments among `candidates` in which nothing is alive, and then those that this leaves empty.
+  func removeEmptySegments(_ candidates: Set<SegmentID>) throws(StoreError) {
+    let index = store.index
+    var candidates = candidates
+    while !candidates.isEmpty {
+      let removed = Mutex<[SegmentID]>([])
+      let wanted = candidates
+      try perform(
+        IndexJob { (transaction, _) throws(StoreError) in
+          var gone: [SegmentID] = []
+          for id in wanted {
+            guard let entry = try index.segments.segment(id, in: transaction), entry.liveByteCount == 0,
+              entry.owner.rawValue == 0
+            else { continue }
+            try index.segments.remove(id, in: transaction)
+            gone.append(id)
+          }
+          let result = gone
+          removed.withLock { $0 = result }
+        })
+      let gone = removed.withLock { $0 }
+      if gone.isEmpty { return }
+      try unlink(gone)
+      candidates = try forgetTombstones(ofManifestsIn: Set(gone))
+    }
+  }
+
+  /// Forgets tombstones whose manifests are durably gone.
+  /// - Returns: Segments that may be empty now.
+  func forgetTombstones(ofManifestsIn gone: Set<SegmentID>) throws(StoreError) -> Set<SegmentID> {
+    let index = store.index
+    let emptied = Mutex<Set<SegmentID>>([])
+    try perform(
+      IndexJob { (transaction, _) throws(StoreError) in
+        let locations = try index.files.releaseTombstones(ofManifestsIn: gone, in: transaction)
+        // A tombstone beside the manifest it buries was never counted as alive, and has gone with it.
+        let counted = locations.filter { !gone.contains($0.segment) }
+        let empty = try index.segments.release(counted, in: transaction)
+        emptied.withLock { $0 = empty }
+      })
+    return emptied.withLock { $0 }
+  }
+
+  /// Removes segment files that the index does not name any more. Their names are durably gone on return.
+  func unlink(_ segments: [SegmentID]) throws(StoreError) {
+    for id in segments {
+      store.reader.forget(id)
+      do throws(SystemCallFailure) {
+        // Emptied first: another process may have it mapped and would keep its blocks.
+        let file = try store.segmentDirectory.open(id.fileName, [.write, .noFollow])
+        try file.truncate(to: 0)
+        try store.segmentDirectory.removeFile(id.fileName)
+      } catch where error.isNotFound {
+      } catch {
+        throw StoreError(error)
+      }
+    }
+    try translating { () throws(SystemCallFailure) in try store.segmentDirectory.sync() }
+  }
+
+  // MARK: -
+
+  /// Counts the tombstone of a file as alive, unless it lies beside the manifest it buries: they go together.
+  private func buried(
+    _ id: FileID, _ entry: FileEntry, _ tombstone: RecordLocation, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) {
+    let manifestSegment = entry.manifestLocation.segment
+    let index = store.index
+    try index.files.setTombstone(
+      id, TombstoneEntry(location: tombstone, manifestSegment: manifestSegment), in: transaction)
+    if tombstone.segment != manifestSegment { try index.segments.revive(tombstone, in: transaction) }
+  }
+
+  /// Takes the last parts of a file out, and with the first of them the file itself.
+  private func takeOut(_ id: FileID, in transaction: borrowing WriteTransaction) throws(StoreError) -> FreedSpace {
+    let index = store.index
+    guard var entry = try index.files.file(id, in: transaction), entry.state == .deleting else {
+      return FreedSpace()
+    }
+    let end = entry.remainingPartCount
+    let numbers = max(0, end - Reclamation.stepPartCount)..<end
+    var freed = FreedSpace()
+    for (part, partEntry) in try index.parts.parts(numbers, of: entry.manifest, in: transaction) {
+      try index.parts.remove(part, in: transaction)
+      freed.locations.append(partEntry.location)
+    }
+    if numbers.lowerBound == 0 {
+      if entry.manifestLocation.segment.rawValue != 0 {
+        freed.locations.append(entry.manifestLocation)
+        if let commit = try index.files.releaseCommit(entry.commit, in: transaction) { freed.locations.append(commit) }
+      }
+      try index.files.remove(id, in: transaction)
+    } else {
+      entry.remainingPartCount = numbers.lowerBound
+      try index.files.setDeleting(id, entry, in: transaction)
+      freed.isDone = false
+    }
+    freed.emptySegments = try index.segments.release(freed.locations, in: transaction)
+    return freed
+  }
+
+  private func finish(_ id: FileID, _ first: FreedSpace) throws(StoreError) {
+    var step = first
+    while true {
+      giveBack(step)
+      try removeEmptySegments(step.emptySegments)
+      if step.isDone { return }
+      let next = Mutex(FreedSpace())
+      try perform(
+        IndexJob { (transaction, _) throws(StoreError) in
+          let taken = try takeOut(id, in: transaction)
+          next.withLock { $0 = taken }
+        })
+      step = next.withLock { $0 }
+    }
+  }
+
+  /// Punches the pages that hold nothing but freed records. Best effort: where it fails, compaction does it.
+  private func giveBack(_ freed: FreedSpace) {
+    let locations = freed.locations.filter { !freed.emptySegments.contains($0.segment) }
+    for (segment, extents) in FreedSpace.pageExtents(of: locations) {
+      do throws(SystemCallFailure) {
+        let file = try store.segmentDirectory.open(segment.fileName, [.write, .noFollow])
+        for extent in extents { try file.deallocate(extent) }
+      } catch {}
+    }
+  }
+}
+
+/// What one step took out of the index.
+struct FreedSpace: Sendable {
+  var locations: [RecordLocation] = []
+  var emptySegments: Set<SegmentID> = []
+  var isDone = true
+
+  /// The whole pages that the records cover, neighbours joined, by segment.
+  static func pageExtents(of locations: [RecordLocation]) -> [SegmentID: [Range<Int>]] {
+    var extents: [SegmentID: [Range<Int>]] = [:]
+    for (segment, records) in Dictionary(grouping: locations, by: \.segment) {
+      var joined: [Range<Int>] = []
+      for record in records.sorted(by: { $0.offset < $1.offset }) {
+        if let last = joined.last, last.upperBound == record.offset {
+          joined[joined.count - 1] = last.lowerBound..<record.end
+        } else {
+          joined.append(record.offset..<record.end)
+        }
+      }
+      extents[segment] = joined.compactMap { range in
+        let start = (range.lowerBound + pageByteCount - 1) & ~(pageByteCount - 1)
+        let end = range.upperBound & ~(pageByteCount - 1)
+        return start < end ? start..<end : nil
+      }
+    }
+    return extents
+  }
+}

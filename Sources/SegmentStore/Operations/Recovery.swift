@@ -1,0 +1,120 @@
+import LMDB
+import StorageIO
+
+/// Puts a store right that a writer left in the middle of something: automatic, at every open.
+///
+/// A writer is dead when the index names it and nobody holds its lock byte. Each step may be repeated, by this process
+/// after a crash or by another at the same time; the entry of the writer goes last.
+struct Recovery {
+  let store: Store
+
+  /// Nothing is written when no writer is dead.
+  func run() throws(StoreError) {
+    let dead = try deadWriters()
+    if dead.isEmpty { return }
+    for writer in dead { try freeSegments(of: writer) }
+    try finishFiles(of: dead)
+    try removeOrphans()
+    let index = store.index
+    try index.write { (transaction) throws(StoreError) in
+      for writer in dead { try transaction.remove(index.writers, writer.key) }
+    }
+  }
+
+  private func deadWriters() throws(StoreError) -> Set<WriterID> {
+    let index = store.index
+    var known: [WriterID] = []
+    try index.read { (transaction) throws(StoreError) in
+      try transaction.forEach(index.writers, as: WriterEntry.self) { (key, _) throws(StoreError) in
+        WriterID(key: key).map { known.append($0) }
+        return true
+      }
+    }
+    var dead: Set<WriterID> = []
+    for writer in known where !(try store.locks.isHeld(.writer(writer))) { dead.insert(writer) }
+    return dead
+  }
+
+  /// Cuts the segments of a dead writer off behind the last record that the index knows, and lets others go on with
+  /// them. What lay behind was never acknowledged: torn records, and commit records whose group did not come through.
+  private func freeSegments(of writer: WriterID) throws(StoreError) {
+    let index = store.index
+    try index.write { (transaction) throws(StoreError) in
+      for (id, entry) in try index.segments.openSegments(in: transaction) where entry.owner == writer {
+        var entry = entry
+        if entry.usedByteCount == 0 {
+          // Its writer died before the first record counted.
+          try index.segments.remove(id, in: transaction)
+          try translating { () throws(SystemCallFailure) in try store.segmentDirectory.removeFile(id.fileName) }
+          continue
+        }
+        try cut(id, at: entry.usedByteCount)
+        entry.owner = WriterID(rawValue: 0)
+        try index.segments.set(id, entry, in: transaction)
+      }
+    }
+  }
+
+  /// Inside the transaction, because the segment must not find a new owner before it is cut.
+  private func cut(_ id: SegmentID, at byteCount: Int) throws(StoreError) {
+    do throws(SystemCallFailure) {
+      let file = try store.segmentDirectory.open(id.fileName, [.write, .noFollow])
+      if try file.status().byteCount > byteCount {
+        try file.truncate(to: byteCount)
+        try file.sync()
+      }
+    } catch where error.isNotFound {
+      // Lost: what it held is reported by those who read it.
+    } catch {
+      throw StoreError(error)
+    }
+  }
+
+  /// Rolls back what was being written, and goes on with what was being deleted.
+  private func finishFiles(of dead: Set<WriterID>) throws(StoreError) {
+    let index = store.index
+    let reclamation = Reclamation(store: store, perform: performDirectly)
+    let unfinished = try index.read { (transaction) throws(StoreError) in
+      var found: [(id: FileID, entry: FileEntry)] = []
+      for id in try index.files.unfinishedFiles(in: transaction) {
+        if let entry = try index.files.file(id, in: transaction), dead.contains(entry.writer) {
+          found.append((id, entry))
+        }
+      }
+      return found
+    }
+    for (id, entry) in unfinished {
+      switch entry.state {
+      case .writing: try reclamation.rollBack(id, writer: entry.writer)
+      case .deleting: try reclamation.resume(id)
+      case .ready: break
+      }
+    }
+  }
+
+  /// Removes segment files that the index does not name, and tombstones of files whose manifests are gone.
+  private func removeOrphans() throws(StoreError) {
+    let index = store.index
+    let reclamation = Reclamation(store: store, perform: performDirectly)
+    // The directory first: a segment is entered in the index before its file is made.
+    let names = try translating { () throws(SystemCallFailure) in try store.segmentDirectory.entries() }
+    let (orphans, gone) = try index.read { (transaction) throws(StoreError) in
+      var orphans: [SegmentID] = []
+      for id in names.compactMap(SegmentID.init(fileName:))
+      where try index.segments.segment(id, in: transaction) == nil { orphans.append(id) }
+      var gone: Set<SegmentID> = []
+      for id in try index.files.tombstonedSegments(in: transaction)
+      where try index.segments.segment(id, in: transaction) == nil { gone.insert(id) }
+      return (orphans, gone)
+    }
+    if !orphans.isEmpty { try reclamation.unlink(orphans) }
+    if !gone.isEmpty { try reclamation.removeEmptySegments(try reclamation.forgetTombstones(ofManifestsIn: gone)) }
+  }
+
+  /// Recovery runs before the thread of the index exists, and its jobs append nothing.
+  private func performDirectly(_ job: IndexJob) throws(StoreError) {
+    try store.index.write { (transaction) throws(StoreError) in
+      try job.body(transaction, JournalRecords())
+    }
+  }
+}

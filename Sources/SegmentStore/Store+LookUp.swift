@@ -1,0 +1,119 @@
+import LMDB
+import StorageIO
+
+/// Looking at what is stored. Each call sees one moment; pages of a longer listing may see different ones.
+extension Store {
+  /// The file with this id, ready or not; nil when there is none.
+  public func file(_ id: FileID) throws(StoreError) -> StoredFile? {
+    let index = index
+    return try index.read { (transaction) throws(StoreError) in
+      try index.files.file(id, in: transaction).map { StoredFile(id, $0) }
+    }
+  }
+
+  /// The ready files with this name, oldest first.
+  public func files(named name: FileName) throws(StoreError) -> [StoredFile] {
+    let index = index
+    return try index.read { (transaction) throws(StoreError) in
+      try index.files.files(named: name, in: transaction).map { StoredFile($0.id, $0.entry) }
+    }
+  }
+
+  /// Up to `limit` files in order of ids, ready or not, from the first id that is not below `id`.
+  public func files(from id: FileID = FileID(rawValue: 0), limit: Int) throws(StoreError) -> [StoredFile] {
+    precondition(limit > 0, "a page of \(limit) files")
+    let index = index
+    var page: [StoredFile] = []
+    try index.read { (transaction) throws(StoreError) in
+      try index.files.forEach(from: id, in: transaction) { (id, entry) in
+        page.append(StoredFile(id, entry))
+        return page.count < limit
+      }
+    }
+    return page
+  }
+
+  /// Up to `limit` ready files whose names begin with `prefix`, the newest of each name, in order of names, from the
+  /// first name above `start`.
+  public func newestFiles(
+    namePrefix prefix: [UInt8], after start: FileName? = nil, limit: Int
+  ) throws(StoreError) -> [StoredFile] {
+    precondition(limit > 0, "a page of \(limit) files")
+    let index = index
+    var page: [StoredFile] = []
+    try index.read { (transaction) throws(StoreError) in
+      try index.files.forEachNewest(namePrefix: prefix, after: start, in: transaction) { (id, entry) in
+        page.append(StoredFile(id, entry))
+        return page.count < limit
+      }
+    }
+    return page
+  }
+
+  /// The parts `numbers` of a file that is ready, clamped to those it has.
+  /// - Throws: `.notFound` when the file is not there or not ready.
+  public func parts(of id: FileID, _ numbers: Range<Int>) throws(StoreError) -> [StoredPartInformation] {
+    let index = index
+    return try index.read { (transaction) throws(StoreError) in
+      guard let entry = try index.files.file(id, in: transaction), entry.state == .ready else {
+        throw StoreError(.notFound, "no ready file with id \(id)")
+      }
+      let numbers = numbers.clamped(to: 0..<entry.manifest.partCount)
+      let parts = try index.parts.parts(numbers, of: entry.manifest, in: transaction)
+      return zip(numbers, parts).map { (number, part) in
+        StoredPartInformation(
+          id: part.id, offsetInFile: entry.manifest.byteRange(ofPart: number).lowerBound,
+          rawByteCount: part.entry.rawByteCount, storedByteCount: part.entry.storedByteCount,
+          codec: part.entry.codec.description, segment: part.entry.segment, offsetInSegment: part.entry.offset,
+          md5: part.entry.digest.description)
+      }
+    }
+  }
+
+  /// Sizes and counts.
+  /// - Complexity: O(files + segments).
+  public func statistics() throws(StoreError) -> StoreStatistics {
+    var result = StoreStatistics()
+    let index = index
+    var segments: [SegmentID] = []
+    try index.read { (transaction) throws(StoreError) in
+      try index.files.forEach(from: FileID(rawValue: 0), in: transaction) { (_, entry) in
+        if entry.state == .ready {
+          result.fileCount += 1
+          result.byteCount += entry.manifest.byteCount
+          result.storedByteCount += entry.manifest.storedByteCount
+        } else {
+          result.unfinishedFileCount += 1
+        }
+        return true
+      }
+      result.partCount = try index.parts.count(in: transaction)
+      try index.segments.forEach(in: transaction) { (id, entry) in
+        segments.append(id)
+        result.segmentCount += 1
+        if entry.state == .sealed { result.sealedSegmentCount += 1 }
+        result.liveByteCount += entry.liveByteCount
+        result.deadByteCount += max(0, entry.usedByteCount - SegmentHeader.byteCount - entry.liveByteCount)
+      }
+    }
+    do throws(SystemCallFailure) {
+      for id in segments {
+        do throws(SystemCallFailure) {
+          result.segmentDiskByteCount += try segmentDirectory.status(of: id.fileName).allocatedByteCount
+        } catch where error.isNotFound {
+          // Removed since the index was read, or not made yet.
+        }
+      }
+      let indexFile = path.appending(Index.directoryName).appending("data.mdb")
+      result.indexDiskByteCount = try FileSystem.status(of: indexFile).allocatedByteCount
+    } catch {
+      throw StoreError(error)
+    }
+    result.segmentByteCount = superblock.segmentByteCount
+    result.partByteCount = superblock.partByteCount
+    result.memoryLimitByteCount = budget.limitByteCount
+    result.workerCount = workers.workerCount
+    result.uuid = superblock.uuid.description
+    return result
+  }
+}

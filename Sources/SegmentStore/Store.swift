@@ -1,0 +1,230 @@
+import LMDB
+import StorageIO
+import Synchronization
+
+public typealias File = StorageIO.File
+public typealias FilePath = StorageIO.FilePath
+public typealias Directory = StorageIO.Directory
+
+/// A store of files in one directory: put, get, delete, look up.
+///
+/// Any thread may call, several at once, and so may several processes on one store. Calls block until they are done,
+/// so they do not belong on Swift's cooperative pool. Open a store once in a process, share the object, and
+/// ``close()`` it: what was stored is safe without, but the next open then has to clean up.
+public final class Store: Sendable {
+  /// What a process may use.
+  public struct Configuration: Hashable, Sendable {
+    /// The memory of all operations together, in bytes.
+    public var memoryByteCount = 256 << 20
+    /// Nil: as many as there are processors.
+    public var workerCount: Int?
+    /// How long an operation waits for a file that another one uses.
+    public var lockTimeoutSeconds = 10.0
+    /// Nil: as the file system allows. Set by tests.
+    package var isMapped: Bool?
+
+    public init() {}
+  }
+
+  public let path: FilePath
+  let superblock: Superblock
+  let configuration: Configuration
+  let index: Index
+  let segmentDirectory: Directory
+  let reader: SegmentReader
+  let locks: LockBytes
+  let reserve: Reserve
+  let budget: MemoryBudget
+  let workers: WorkerPool
+  private let isMapped: Bool
+  private let openLock: ByteLock
+  private let session = Monitor(SessionState.none)
+
+  /// The writing side, which comes with the first write.
+  private enum SessionState {
+    case none
+    case starting
+    case open(WriterSession)
+    case closed
+  }
+
+  // MARK: Opening and closing
+
+  /// Opens the store in the directory `path`, and puts right what a writer that died has left.
+  /// - Throws: `.noStore`, `.notAStore`, `.newerFormat`, `.indexDamaged`, `.memoryLimitTooSmall` (which names the
+  ///   smallest that works), `.busy`, `.io`.
+  public init(at path: FilePath, _ configuration: Configuration = Configuration()) throws(StoreError) {
+    let directory = try StoreDirectory(opening: path)
+    self.path = path
+    self.configuration = configuration
+    superblock = directory.superblock
+    isMapped = configuration.isMapped ?? directory.fileSystem.protectsMappedWrites
+    let workerCount = try MemoryPlan.workerCount(
+      wanted: max(1, configuration.workerCount ?? SystemThread.processorCount),
+      limitByteCount: configuration.memoryByteCount, partByteCount: superblock.partByteCount,
+      scratchByteCount: isMapped ? 0 : SegmentAppender.scratchByteCount(capacity: superblock.partByteCount))
+    budget = MemoryBudget(limitByteCount: configuration.memoryByteCount)
+    budget.setAside(workerCount * MemoryPlan.workerByteCount)
+    workers = WorkerPool(workerCount: workerCount)
+    locks = directory.locks
+    reserve = directory.reserve
+    guard let lock = try locks.acquire(.store, .shared, timeoutSeconds: configuration.lockTimeoutSeconds) else {
+      throw StoreError(.busy, "'\(path)': its index is being rebuilt")
+    }
+    openLock = lock
+    segmentDirectory = try directory.openSegments()
+    reader = SegmentReader(
+      directory: segmentDirectory, segmentByteCount: superblock.segmentByteCount,
+      storePrefix: superblock.uuid.prefix)
+    index = try directory.openIndex()
+    try recover()
+  }
+
+  deinit {
+    // What fails here is put right by the next open.
+    do throws(StoreError) { try close() } catch {}
+  }
+
+  /// Ends all threads and lets go of segments, so that the next writer goes on with them. Call it when no operation
+  /// runs; later calls of operations throw.
+  /// - Throws: What kept this from being a clean end. Nothing acknowledged is affected, and the next open cleans up.
+  public func close() throws(StoreError) {
+    let open = session.wait { state -> WriterSession?? in
+      switch state {
+      case .starting: return nil
+      case .none, .closed:
+        state = .closed
+        return .some(nil)
+      case .open(let session):
+        state = .closed
+        return session
+      }
+    }
+    workers.close()
+    guard let open else { return }
+    defer { reserve.refill() }
+    try open.close(of: self)
+  }
+
+  // MARK: Files
+
+  /// Stores a file. On return it is durable: it survives a loss of power.
+  /// - Parameters:
+  ///   - progress: told the bytes of each part as it is stored, from any thread.
+  /// - Throws: `.unusableFile`, `.sourceChanged`, `.noSpace`, `.cancelled`, `.memoryLimitTooSmall`,
+  ///   `.durabilityUnknown`, `.io`; then nothing is stored.
+  public func put(
+    _ source: PutSource, as name: FileName, _ options: PutOptions = PutOptions(),
+    cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
+  ) throws(StoreError) -> StoredFile {
+    try PutPipeline(
+      store: self, session: try writerSession(), name: name, options: options, cancellation: cancellation,
+      progress: progress
+    ).run(source)
+  }
+
+  /// Restores a file: exactly, or it fails and leaves nothing under the name of the target.
+  ///
+  /// Waits for nobody but a delete of the same file. A restored file is durable, with its mode and date.
+  /// - Throws: `.notFound`; `.corrupt`, which names file, part, segment and offset; `.exists`, `.unusableFile`,
+  ///   `.noSpace`, `.busy`, `.cancelled`, `.memoryLimitTooSmall`, `.io`.
+  public func get(
+    _ id: FileID, to target: GetTarget, cancellation: Cancellation = Cancellation(),
+    progress: @escaping @Sendable (Int) -> Void = { _ in }
+  ) throws(StoreError) {
+    _ = try readyEntry(id)
+    let lock = try lock(id, .shared, cancellation)
+    defer { withExtendedLifetime(lock) {} }
+    // Looked at again: only under the lock can nobody delete it.
+    let entry = try readyEntry(id)
+    try GetPipeline(store: self, cancellation: cancellation, progress: progress).run(id, entry, to: target)
+  }
+
+  /// Deletes a file. On return it is gone for good, and its space given back where the file system can.
+  ///
+  /// Waits for the readers of this file, at most the lock timeout. Works on a full disk.
+  /// - Throws: `.notFound`, `.busy`, `.cancelled`, `.noSpace`, `.io`.
+  public func delete(_ id: FileID, cancellation: Cancellation = Cancellation()) throws(StoreError) {
+    _ = try readyEntry(id)
+    let lock = try lock(id, .exclusive, cancellation)
+    defer { withExtendedLifetime(lock) {} }
+    do throws(StoreError) { try deleteLocked(id) } catch where error.code == .noSpace {
+      // Even a delete needs a few pages: those that were set aside for it.
+      try reserve.release()
+      try deleteLocked(id)
+    }
+  }
+
+  private func deleteLocked(_ id: FileID) throws(StoreError) {
+    let session = try writerSession()
+    try session.checkUsable()
+    try Reclamation(store: self, perform: session.perform).delete(id, writer: session.writer)
+  }
+
+  // MARK: Inside
+
+  /// The writing side of this process, made at the first call.
+  func writerSession() throws(StoreError) -> WriterSession {
+    let existing = try session.wait { state -> Result<WriterSession?, StoreError>? in
+      switch state {
+      case .starting: return nil
+      case .open(let session): return .success(session)
+      case .closed: return .failure(StoreError(.invalidArgument, "the store is closed"))
+      case .none:
+        state = .starting
+        return .success(nil)
+      }
+    }.get()
+    if let existing { return existing }
+    do throws(StoreError) {
+      // What an earlier writer left must be right before this one begins, whatever happened at open.
+      try Recovery(store: self).run()
+      let made = try WriterSession(
+        index: index, superblock: superblock, segmentDirectory: segmentDirectory, locks: locks, isMapped: isMapped)
+      session.withLock { $0 = .open(made) }
+      return made
+    } catch {
+      session.withLock { $0 = .none }
+      throw error
+    }
+  }
+
+  func batchPartCount(partByteCount: Int, scratchByteCount: Int) throws(StoreError) -> Int {
+    try MemoryPlan.batchPartCount(
+      partByteCount: partByteCount, scratchByteCount: scratchByteCount, limitByteCount: budget.limitByteCount,
+      workerCount: workers.workerCount)
+  }
+
+  /// The memory that appending a part takes besides the part: none where it is encoded into a mapping.
+  func writeScratchByteCount(partByteCount: Int) -> Int {
+    isMapped ? 0 : SegmentAppender.scratchByteCount(capacity: partByteCount)
+  }
+
+  private func recover() throws(StoreError) {
+    do throws(StoreError) { try Recovery(store: self).run() } catch where error.code == .noSpace {
+      // Reading needs no recovery; the first write tries again and says why it cannot.
+    }
+  }
+
+  private func readyEntry(_ id: FileID) throws(StoreError) -> FileEntry {
+    let index = index
+    let entry = try index.read { (transaction) throws(StoreError) in try index.files.file(id, in: transaction) }
+    guard let entry, entry.state != .deleting else { throw StoreError(.notFound, "no file with id \(id)") }
+    guard entry.state == .ready else {
+      throw StoreError(.notFound, "file \(id) '\(entry.manifest.name)' is not ready: it is still being stored")
+    }
+    return entry
+  }
+
+  private func lock(
+    _ id: FileID, _ mode: ByteLock.Mode, _ cancellation: Cancellation
+  ) throws(StoreError) -> ByteLock {
+    let lock = try locks.acquire(
+      .file(id), mode, timeoutSeconds: configuration.lockTimeoutSeconds, cancellation: cancellation)
+    if let lock { return lock }
+    try cancellation.check()
+    throw StoreError(
+      .busy, "file \(id) is in use: waited \(configuration.lockTimeoutSeconds) s for it",
+      advice: "try again, or wait longer with --lock-timeout")
+  }
+}

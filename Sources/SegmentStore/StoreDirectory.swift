@@ -1,0 +1,238 @@
+import LMDB
+import StorageIO
+
+/// The directory of a store and the files in it: how a store is made and found.
+struct StoreDirectory {
+  static let segmentsName = Array("segments".utf8)
+
+  let path: FilePath
+  let superblock: Superblock
+  let fileSystem: FileSystem.Kind
+
+  var locks: LockBytes { LockBytes(path: path.appending(LockBytes.fileName)) }
+  var reserve: Reserve { Reserve(path: path.appending(Reserve.fileName)) }
+
+  // MARK: Opening
+
+  init(opening path: FilePath) throws(StoreError) {
+    self.path = path
+    fileSystem = try StoreDirectory.localFileSystem(of: path)
+    let bytes: [UInt8]
+    do throws(SystemCallFailure) {
+      let file = try File.open(path.appending(Superblock.fileName), .noFollow)
+      // One byte more than there should be, to see whether there is.
+      bytes = try file.bytes(at: 0, byteCount: Superblock.byteCount + 1)
+    } catch where error.isNotFound {
+      throw StoreError(
+        .notAStore, "'\(path)': is not a pfs store: it has no file STORE",
+        advice: "name a store with --store, or make one in an empty place with 'pfs init'")
+    } catch {
+      throw StoreError(error)
+    }
+    do throws(FormatFailure) { superblock = try Superblock(decoding: bytes) } catch {
+      switch error.kind {
+      case .newerVersion:
+        throw StoreError(
+          .newerFormat, "'\(path)': made by a newer pfs: \(error)", advice: "use the version that made it, or newer")
+      case .notThisKind: throw StoreError(.notAStore, "'\(path)': is not a pfs store: \(error)")
+      case .damaged: throw StoreError(.corrupt, "'\(path)': \(error)")
+      }
+    }
+  }
+
+  func openSegments() throws(StoreError) -> Directory {
+    do throws(SystemCallFailure) { return try Directory.open(path.appending(StoreDirectory.segmentsName)) } catch {
+      throw StoreError(.notAStore, "'\(path)': its segments cannot be opened: \(error)")
+    }
+  }
+
+  func openIndex() throws(StoreError) -> Index {
+    let directory = path.appending(Index.directoryName)
+    do throws(SystemCallFailure) {
+      _ = try FileSystem.status(of: directory.appending("data.mdb"))
+    } catch where error.isNotFound {
+      throw StoreError(
+        .indexDamaged, "'\(path)': the index is missing ('\(directory)/data.mdb')", advice: StoreError.indexAdvice)
+    } catch {
+      throw StoreError(error)
+    }
+    let index = try Index(directory: directory, creates: false)
+    try index.checkBelongs(to: superblock.uuid)
+    return index
+  }
+
+  /// The file system of `path`, which must be the machine's own.
+  private static func localFileSystem(of path: FilePath) throws(StoreError) -> FileSystem.Kind {
+    let kind: FileSystem.Kind
+    do throws(SystemCallFailure) { kind = try FileSystem.kind(of: path) } catch where error.isNotFound {
+      throw StoreError(.noStore, "'\(path)': no such store", advice: "make one with 'pfs init', or by storing a file")
+    } catch {
+      throw StoreError(error)
+    }
+    if kind.isRemote {
+      throw StoreError(
+        .unusableFile, "'\(path)': is on \(kind): a store needs a file system of this machine",
+        advice: "its locks and its index do not work over a network")
+    }
+    return kind
+  }
+
+  // MARK: Making
+
+  /// Makes a store at `path`, whole or not at all: in a temporary directory beside it that is synced, with a first
+  /// durable commit of the index, and then renamed.
+  static func create(at path: FilePath, _ superblock: Superblock) throws(StoreError) {
+    let parentPath = path.parent
+    let name = path.lastComponent
+    guard !name.isEmpty, name != [UInt8(ascii: ".")], name != Array("..".utf8) else {
+      throw StoreError(.invalidArgument, "'\(path)': name the directory that the store is to be")
+    }
+    do throws(SystemCallFailure) { try FileSystem.makeDirectories(parentPath) } catch { throw StoreError(user: error) }
+    _ = try localFileSystem(of: parentPath)
+    let parent: Directory
+    do throws(SystemCallFailure) { parent = try Directory.open(parentPath) } catch { throw StoreError(user: error) }
+    try checkFree(name, parent)
+
+    let temporaryName: [UInt8]
+    do throws(SystemCallFailure) {
+      let digits = try Random.bytes(8).map { String($0, radix: 16) }.joined()
+      temporaryName = [UInt8(ascii: ".")] + name + Array(".pfs-init-\(digits)".utf8)
+    } catch {
+      throw StoreError(error)
+    }
+    let temporary = parentPath.appending(temporaryName)
+    do throws(StoreError) {
+      try fill(temporary, superblock)
+      // An empty directory may be replaced; anything else that appeared meanwhile may not.
+      let replaces = try isEmptyDirectory(name, parent)
+      do throws(SystemCallFailure) {
+        try parent.rename(temporaryName, to: name, replacing: replaces)
+        try parent.sync()
+      } catch {
+        throw error.isExists ? exists(path) : StoreError(error)
+      }
+    } catch {
+      remove(temporaryName, from: parent)
+      throw error
+    }
+  }
+
+  private static func fill(_ path: FilePath, _ superblock: Superblock) throws(StoreError) {
+    try translating { () throws(SystemCallFailure) in
+      try Directory.make(path)
+      try Directory.make(path.appending(Index.directoryName))
+      try Directory.make(path.appending(segmentsName))
+      _ = try File.open(path.appending(LockBytes.fileName), [.write, .createNew])
+      let reserve = try File.open(path.appending(Reserve.fileName), [.write, .createNew])
+      try reserve.allocate(0..<Reserve.byteCount)
+      try reserve.sync()
+      let file = try File.open(path.appending(Superblock.fileName), [.write, .createNew])
+      try file.write(superblock.encoded(), at: 0)
+      try file.sync()
+    }
+    // LMDB's own creation is not crash-safe; with a first commit and the syncs below it is.
+    let index = try Index(directory: path.appending(Index.directoryName), creates: true)
+    try index.initialize(for: superblock.uuid)
+    try translating { () throws(SystemCallFailure) in
+      try File.open(path.appending(Index.directoryName).appending("data.mdb")).sync()
+      for directory in [path.appending(Index.directoryName), path.appending(segmentsName), path] {
+        try Directory.open(directory).sync()
+      }
+    }
+  }
+
+  private static func checkFree(_ name: [UInt8], _ parent: Directory) throws(StoreError) {
+    do throws(SystemCallFailure) { _ = try parent.status(of: name) } catch {
+      if error.isNotFound { return }
+      throw StoreError(user: error)
+    }
+    if try !isEmptyDirectory(name, parent) { throw exists(parent.path.appending(name)) }
+  }
+
+  private static func isEmptyDirectory(_ name: [UInt8], _ parent: Directory) throws(StoreError) -> Bool {
+    do throws(SystemCallFailure) {
+      return try parent.openDirectory(name).entries().isEmpty
+    } catch {
+      if error.isNotFound || error.isEscape { return false }
+      throw StoreError(user: error)
+    }
+  }
+
+  private static func exists(_ path: FilePath) -> StoreError {
+    StoreError(.exists, "'\(path)': exists already and is not an empty directory")
+  }
+
+  /// Best effort: the failure that led here is the one to report.
+  private static func remove(_ name: [UInt8], from parent: Directory) {
+    do throws(SystemCallFailure) {
+      let directory = try parent.openDirectory(name)
+      for inner in [Index.directoryName, segmentsName] {
+        let innerDirectory = try directory.openDirectory(inner)
+        for file in try innerDirectory.entries() { try innerDirectory.removeFile(file) }
+        try directory.removeDirectory(inner)
+      }
+      for file in try directory.entries() { try directory.removeFile(file) }
+      try parent.removeDirectory(name)
+    } catch {}
+  }
+}
+
+/// A few MiB of the disk that are given back when a delete finds no room for its own records.
+struct Reserve: Sendable {
+  static let fileName = Array("reserve".utf8)
+  static let byteCount = 4 << 20
+
+  let path: FilePath
+
+  func release() throws(StoreError) {
+    try translating { () throws(SystemCallFailure) in try File.open(path, [.write, .noFollow]).truncate(to: 0) }
+  }
+
+  /// Sets the space aside again, if there is any.
+  func refill() {
+    do throws(SystemCallFailure) {
+      let file = try File.open(path, [.write, .create, .noFollow])
+      if try file.status().allocatedByteCount < Reserve.byteCount { try file.allocate(0..<Reserve.byteCount) }
+    } catch {}
+  }
+}
+
+extension Store {
+  /// What is fixed when a store is made.
+  public struct CreationOptions: Hashable, Sendable {
+    /// A power of two from 1 MiB to 4 GiB.
+    public var segmentByteCount = Format.defaultSegmentByteCount
+    /// 4 KiB to half a segment.
+    public var partByteCount = Format.defaultPartByteCount
+
+    public init() {}
+  }
+
+  /// Makes an empty store in the directory `path`, which must not exist or be empty; directories above it are made.
+  ///
+  /// After a crash there is a whole store or none. Durable on return.
+  /// - Throws: `.exists`, `.invalidArgument`, `.unusableFile`, `.noSpace`, `.io`.
+  public static func create(
+    at path: FilePath, _ options: CreationOptions = CreationOptions()
+  ) throws(StoreError) {
+    let segmentByteCount = options.segmentByteCount
+    guard Format.segmentByteCounts.contains(segmentByteCount), segmentByteCount.nonzeroBitCount == 1 else {
+      throw StoreError(
+        .invalidArgument,
+        "a segment size of \(describe(segmentByteCount)): it must be a power of two from 1 MiB to 4 GiB")
+    }
+    let largest = Format.maximumPartByteCount(segmentByteCount: segmentByteCount)
+    guard (Format.minimumPartByteCount...largest).contains(options.partByteCount) else {
+      throw StoreError(
+        .invalidArgument,
+        "a part size of \(describe(options.partByteCount)): with segments of \(describe(segmentByteCount)) it must be "
+          + "\(describe(Format.minimumPartByteCount)) to \(describe(largest))")
+    }
+    let uuid = try translating { () throws(SystemCallFailure) in try StoreUUID() }
+    try StoreDirectory.create(
+      at: path,
+      Superblock(
+        uuid: uuid, segmentByteCount: segmentByteCount, partByteCount: options.partByteCount,
+        createdNanoseconds: Clock.wallNanoseconds()))
+  }
+}
