@@ -45,7 +45,7 @@ let package = Package(
     layer("LMDB", ["CLMDB"]),
     layer("Codecs", ["CKernels", "CZlib", "CISAL"]),
     layer("YAML", ["CYAML"]),
-    layer("Console", ["CEdit"]),
+    layer("Console", ["CEdit", "CommandSupport"]),
 
     // The store.
     layer("SegmentStore", ["StorageIO", "LMDB", "Codecs"]),
