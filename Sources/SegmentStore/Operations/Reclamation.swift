@@ -6,9 +6,9 @@ import Synchronization
 ///
 /// Every step is durable in the index before the space it frees is touched, so a crash in between costs space that
 /// compaction finds, never bytes that something still names. Any process may go on where another stopped.
-struct Reclamation {
+struct Reclamation: Sendable {
   let store: Store
-  let perform: (IndexJob) throws(StoreError) -> Void
+  let perform: @Sendable (IndexJob) throws(StoreError) -> Void
 
   /// Parts taken out in one transaction: bounds its memory and how long it keeps others waiting.
   private static let stepPartCount = 4096

@@ -5,7 +5,7 @@ import StorageIO
 ///
 /// A writer is dead when the index names it and nobody holds its lock byte. Each step may be repeated, by this process
 /// after a crash or by another at the same time; the entry of the writer goes last.
-struct Recovery {
+struct Recovery: Sendable {
   let store: Store
 
   /// Nothing is written when no writer is dead.

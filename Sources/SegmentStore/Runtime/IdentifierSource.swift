@@ -89,7 +89,7 @@ final class IdentifierSource: Sendable {
   }
 
   private func reserve(
-    _ counter: WritableKeyPath<Counters, UInt64> & Sendable, _ count: UInt64, _ perform: Perform
+    _ counter: any WritableKeyPath<Counters, UInt64> & Sendable, _ count: UInt64, _ perform: Perform
   ) throws(StoreError) -> Range<UInt64> {
     let index = index
     let reserved = Mutex<Range<UInt64>>(0..<0)

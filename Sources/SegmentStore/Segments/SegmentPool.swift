@@ -36,7 +36,14 @@ final class SegmentPool: Sendable {
   ) throws(StoreError) -> SegmentAppender {
     while true {
       let idle = state.withLock { $0.idle.popLast() }
-      let appender = if let idle { idle } else { try takeOver(perform) ?? make(perform) }
+      let appender: SegmentAppender
+      if let idle {
+        appender = idle
+      } else if let taken = try takeOver(perform) {
+        appender = taken
+      } else {
+        appender = try make(perform)
+      }
       if appender.hasRoom(forPayload: capacity) { return appender }
       do throws(StoreError) { try seal(appender, perform) } catch {
         giveBack(appender)
