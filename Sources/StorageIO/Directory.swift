@@ -36,25 +36,15 @@ public final class Directory: Sendable {
 
   /// The names in the directory but `.` and `..`, in no order. Memory grows with their number.
   public func entries() throws(SystemCallFailure) -> [[UInt8]] {
-    let copy = try retrying("openat", "'\(path)'") {
-      unsafe openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
-    }
-    // Safe: the stream is ours until closedir; an entry is read before the next one is asked for.
-    guard let stream = unsafe fdopendir(copy) else {
-      let failure = SystemCallFailure("fdopendir", "'\(path)'")
-      close(copy)
-      throw failure
-    }
-    defer { unsafe closedir(stream) }
     var names: [[UInt8]] = []
-    while true {
-      errno = 0
-      guard let entry = unsafe readdir(stream) else { break }
-      let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in unsafe Array(bytes.prefix { $0 != 0 }) }
-      if name != [dot] && name != [dot, dot] { names.append(name) }
-    }
-    if errno != 0 { throw SystemCallFailure("readdir", "'\(path)'") }
+    let listing = try listing()
+    while let name = try listing.next() { names.append(name) }
     return names
+  }
+
+  /// The same, one name at a time.
+  public func listing() throws(SystemCallFailure) -> DirectoryListing {
+    try DirectoryListing(of: self)
   }
 
   /// Removes the file `name`; that it is not there is no error.

@@ -37,6 +37,16 @@ public enum FileSystem {
     return Kind(magic: UInt32(truncatingIfNeeded: type))
   }
 
+  /// The bytes that an unprivileged user may still take on the file system that holds `path`.
+  public static func freeByteCount(at path: FilePath) throws(SystemCallFailure) -> Int {
+    var status = statvfs()
+    // Safe: the string outlives the call.
+    try unsafe path.withCString(for: "statvfs") { (name) throws(SystemCallFailure) in
+      try retrying("statvfs", "'\(path)'") { unsafe statvfs(name, &status) }
+    }
+    return Int(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
+  }
+
   /// The user that this process acts as.
   public static var effectiveUserID: UInt32 { geteuid() }
 

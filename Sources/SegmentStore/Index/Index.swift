@@ -7,6 +7,8 @@ final class Index: Sendable {
   /// Address space, not memory or disk: room for some 700 million parts.
   private static let mapByteCount = 64 << 30
   private static let maximumReaderCount = 510
+  /// With less free than this, a write that was cut short is taken for one that met a full disk.
+  private static let fullDiskByteCount = 1 << 20
 
   let environment: Environment
   let files: FileRegistry
@@ -14,6 +16,7 @@ final class Index: Sendable {
   let segments: SegmentRegistry
   let writers: Table
   private let meta: Table
+  private let directory: FilePath
 
   /// Opens the index in `directory`, or makes it there.
   init(directory: FilePath, creates: Bool) throws(StoreError) {
@@ -27,6 +30,7 @@ final class Index: Sendable {
       return (environment, try environment.openTables(names, creates: creates))
     }
     self.environment = environment
+    self.directory = directory
     meta = tables[0]
     files = FileRegistry(
       files: tables[1], names: tables[2], unfinished: tables[3], commits: tables[4], tombstones: tables[5])
@@ -46,13 +50,25 @@ final class Index: Sendable {
     let transaction = try translatingIndex { () throws(LMDBError) in try environment.beginWrite() }
     let result = try body(transaction)
     do throws(LMDBError) { try transaction.commit() } catch {
-      // A failed write of the meta page leaves open which state is on the device; LMDB then refuses to go on.
-      if error.isNoSpace && isUsable { throw StoreError(error) }
+      // A failed write of the meta page leaves open which state is on the device; LMDB then refuses to go on. A write
+      // that a full disk cut short comes as EIO.
+      if isUsable && (error.isNoSpace || isDiskFull) {
+        throw StoreError(
+          .noSpace, "the index has no room: \(error)", advice: "free some space on this file system")
+      }
       throw StoreError(
         .durabilityUnknown, "index: \(error); whether the last change is on the device is not known",
         advice: "check the device, then open the store again: it then shows what is durable")
     }
     return result
+  }
+
+  private var isDiskFull: Bool {
+    do throws(SystemCallFailure) {
+      return try FileSystem.freeByteCount(at: directory) < Index.fullDiskByteCount
+    } catch {
+      return false
+    }
   }
 
   private var isUsable: Bool {

@@ -1,0 +1,118 @@
+import StorageIO
+
+extension Store {
+  /// Stores every regular file below `root`, under `prefix`, a slash and its path below `root`.
+  ///
+  /// Each file is stored for itself, several at a time. Symbolic links, pipes, sockets and devices are not stored:
+  /// they are reported as failures, and so is a file that cannot be read; the others go on. A store below `root` is
+  /// left out, so that a store never swallows itself.
+  /// - Parameters:
+  ///   - onStored, onFailed: called from any thread, several at once.
+  /// - Throws: What stops the whole: the root cannot be read, `.cancelled`, `.noSpace`, `.durabilityUnknown`; files
+  ///   stored until then stay.
+  public func putTree(
+    _ root: FilePath, as prefix: FileName, _ options: PutOptions = PutOptions(),
+    cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in },
+    onStored: @escaping @Sendable (StoredFile) -> Void, onFailed: @escaping @Sendable (FilePath, StoreError) -> Void
+  ) throws(StoreError) -> TreeResult {
+    let files = ParallelFiles<TreeFile>(cancellation: cancellation)
+    let walk = TreeWalk(storeStatus: try TreeWalk.status(of: path)) { (path, error) in
+      files.countFailure()
+      onFailed(path, error)
+    }
+    return try files.run(
+      produce: { (handOver: (TreeFile) throws(StoreError) -> Void) throws(StoreError) in
+        try walk.run(root, prefix.bytes, handOver)
+      },
+      work: { (file: TreeFile) throws(StoreError) in
+        let name = try FileName(file.name)
+        onStored(try self.put(.file(file.path), as: name, options, cancellation: cancellation, progress: progress))
+      },
+      failed: { (file, error) in onFailed(file.path, error) })
+  }
+}
+
+/// A file that a walk found, and the name it is to be stored under.
+private struct TreeFile: Sendable {
+  let path: FilePath
+  let name: [UInt8]
+}
+
+/// Goes through a directory tree, depth first, without following symbolic links.
+private struct TreeWalk {
+  /// The directory that is left out.
+  let storeStatus: FileStatus
+  let report: (FilePath, StoreError) -> Void
+
+  static func status(of path: FilePath) throws(StoreError) -> FileStatus {
+    try translating { () throws(SystemCallFailure) in try FileSystem.status(of: path) }
+  }
+
+  func run(
+    _ root: FilePath, _ name: [UInt8], _ handOver: (TreeFile) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    let directory: Directory
+    let status: FileStatus
+    do throws(SystemCallFailure) {
+      directory = try Directory.open(root)
+      status = try FileSystem.status(of: root)
+    } catch {
+      throw StoreError(user: error)
+    }
+    if isStore(status) { throw StoreError(.invalidArgument, "'\(root)': is the store itself") }
+    try visit(directory, name, handOver)
+  }
+
+  private func visit(
+    _ directory: Directory, _ name: [UInt8], _ handOver: (TreeFile) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    var listing: DirectoryListing?
+    while true {
+      let entry: [UInt8]?
+      do throws(SystemCallFailure) {
+        let opened = try listing ?? directory.listing()
+        listing = opened
+        entry = try opened.next()
+      } catch {
+        report(directory.path, StoreError(user: error))
+        return
+      }
+      guard let entry else { return }
+      do throws(StoreError) {
+        try visit(entry, in: directory, name + [UInt8(ascii: "/")] + entry, handOver)
+      } catch where error.code == .unusableFile {
+        report(directory.path.appending(entry), error)
+      }
+    }
+  }
+
+  private func visit(
+    _ entry: [UInt8], in directory: Directory, _ name: [UInt8], _ handOver: (TreeFile) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    let path = directory.path.appending(entry)
+    let status: FileStatus
+    do throws(SystemCallFailure) { status = try directory.status(of: entry) } catch { throw StoreError(user: error) }
+    switch status.kind {
+    case .file:
+      try handOver(TreeFile(path: path, name: name))
+    case .directory:
+      if isStore(status) {
+        report(path, StoreError(.unusableFile, "'\(path)': is the store itself; left out"))
+        return
+      }
+      let inner: Directory
+      do throws(SystemCallFailure) { inner = try directory.openDirectory(entry) } catch {
+        throw StoreError(user: error)
+      }
+      try visit(inner, name, handOver)
+    case .symbolicLink:
+      throw StoreError(.unusableFile, "'\(path)': is a symbolic link; links are not stored")
+    case .other:
+      throw StoreError(.unusableFile, "'\(path)': is not a regular file; not stored")
+    }
+  }
+
+  private func isStore(_ status: FileStatus) -> Bool {
+    status.device == storeStatus.device && status.inode == storeStatus.inode
+  }
+}
