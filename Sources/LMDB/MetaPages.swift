@@ -1,0 +1,122 @@
+import CLMDB
+import Glibc
+
+/// The two meta pages at the start of `data.mdb`, checked before LMDB sees them.
+///
+/// LMDB trusts them: a page size of 0 divides by zero, a root beyond the end of the file raises SIGBUS.
+/// The layout is that of `MDB_page` and `MDB_meta` in mdb.c of LMDB 0.9, on 64-bit little-endian machines.
+struct MetaPages {
+  private static let pageHeaderByteCount = 16
+  private static let pageFlagsOffset = 10
+  private static let magicOffset = pageHeaderByteCount
+  private static let versionOffset = magicOffset + 4
+  private static let fixedAddressOffset = versionOffset + 4
+  private static let mapByteCountOffset = fixedAddressOffset + 8
+  private static let freeTableOffset = mapByteCountOffset + 8
+  private static let tableByteCount = 48
+  private static let rootInTableOffset = 40
+  private static let mainTableOffset = freeTableOffset + tableByteCount
+  private static let lastPageOffset = mainTableOffset + tableByteCount
+  private static let byteCount = lastPageOffset + 16
+
+  private static let magic: UInt64 = 0xBEEF_C0DE
+  private static let version: UInt64 = 1
+  private static let metaPageFlag: UInt64 = 0x08
+  private static let noPage = UInt64.max
+  private static let pageByteCounts: ClosedRange<UInt64> = 512...65_536
+
+  /// Throws unless `data.mdb` at `path`, a C string, starts with two meta pages that LMDB can work with.
+  ///
+  /// A file that is not there, or has no bytes yet, passes when the caller `creates` the environment.
+  static func check(path: [CChar], creates: Bool) throws(LMDBError) {
+    // Safe: `path` ends in NUL by the contract of this function.
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      if errno == ENOENT && creates { return }
+      throw LMDBError(code: errno, operation: "open", detail: "data.mdb")
+    }
+    // Closing drops no lock: LMDB locks lock.mdb only.
+    defer { close(descriptor) }
+
+    let first = try read(descriptor, at: 0)
+    if first.isEmpty && creates { return }
+    let pageByteCount = try checkFixedFields(of: first, number: 0, expectedPageByteCount: nil)
+    let second = try read(descriptor, at: pageByteCount)
+    _ = try checkFixedFields(of: second, number: 1, expectedPageByteCount: pageByteCount)
+
+    // The length is taken after the pages: another process may append, and writes the roots last.
+    var status = stat()
+    // Safe: `status` outlives the call.
+    guard unsafe fstat(descriptor, &status) == 0 else { throw LMDBError(code: errno, operation: "fstat") }
+    let filePageCount = UInt64(status.st_size) / pageByteCount
+    for (number, page) in [first, second].enumerated() {
+      try checkPageNumbers(of: page, number: number, pageByteCount: pageByteCount, filePageCount: filePageCount)
+    }
+  }
+
+  /// Reads the bytes of one meta page, fewer where the file ends.
+  private static func read(_ descriptor: Int32, at offset: UInt64) throws(LMDBError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: byteCount)
+    var readByteCount: Int
+    repeat {
+      // Safe: the array has room for `byteCount` bytes for the length of the call.
+      readByteCount = unsafe pread(descriptor, &bytes, byteCount, off_t(offset))
+    } while readByteCount < 0 && errno == EINTR
+    guard readByteCount >= 0 else { throw LMDBError(code: errno, operation: "pread", detail: "data.mdb") }
+    return Array(bytes.prefix(readByteCount))
+  }
+
+  /// Checks what never changes in a meta page; returns the page size in bytes.
+  private static func checkFixedFields(
+    of page: [UInt8], number: Int, expectedPageByteCount: UInt64?
+  ) throws(LMDBError) -> UInt64 {
+    guard page.count == byteCount else {
+      throw damage(number, "ends after \(page.count) bytes")
+    }
+    guard field(page, pageFlagsOffset, 2) & metaPageFlag != 0, field(page, magicOffset, 4) == magic else {
+      throw damage(number, "not a meta page of LMDB")
+    }
+    let foundVersion = field(page, versionOffset, 4)
+    guard foundVersion == version else {
+      throw damage(number, "version \(foundVersion), expected \(version)", code: MDB_VERSION_MISMATCH)
+    }
+    // The page size stands in the first four bytes of the free page table, unused there otherwise.
+    let pageByteCount = field(page, freeTableOffset, 4)
+    guard pageByteCounts.contains(pageByteCount), pageByteCount.nonzeroBitCount == 1 else {
+      throw damage(number, "page size \(pageByteCount), expected a power of two in \(pageByteCounts)")
+    }
+    if let expectedPageByteCount, pageByteCount != expectedPageByteCount {
+      throw damage(number, "page size \(pageByteCount), expected \(expectedPageByteCount) as in page 0")
+    }
+    return pageByteCount
+  }
+
+  /// Checks that the roots lie inside the file and the last page inside the map.
+  ///
+  /// The last page itself may lie behind the end of the file: LMDB does not write pages that a
+  /// transaction took and gave back.
+  private static func checkPageNumbers(
+    of page: [UInt8], number: Int, pageByteCount: UInt64, filePageCount: UInt64
+  ) throws(LMDBError) {
+    for (table, offset) in [("free page", freeTableOffset), ("main", mainTableOffset)] {
+      let root = field(page, offset + rootInTableOffset, 8)
+      guard root == noPage || (2..<max(filePageCount, 2)).contains(root) else {
+        throw damage(number, "root of the \(table) table is page \(root), the file has \(filePageCount)")
+      }
+    }
+    let lastPage = field(page, lastPageOffset, 8)
+    let mapPageCount = field(page, mapByteCountOffset, 8) / pageByteCount
+    guard lastPage < mapPageCount else {
+      throw damage(number, "last page is \(lastPage), the map has \(mapPageCount)")
+    }
+  }
+
+  private static func damage(_ number: Int, _ text: String, code: Int32 = MDB_INVALID) -> LMDBError {
+    LMDBError(code: code, operation: "mdb_env_open", detail: "data.mdb, meta page \(number): \(text)")
+  }
+
+  /// The little-endian number of `byteCount` bytes at `offset`.
+  private static func field(_ page: [UInt8], _ offset: Int, _ byteCount: Int) -> UInt64 {
+    page[offset..<offset + byteCount].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+  }
+}
