@@ -16,7 +16,7 @@ struct Reclamation: Sendable {
   /// Deletes a ready file for good: returns when a crash can no longer bring it back, with its space given back.
   /// The caller holds the exclusive lock of the file.
   func delete(_ id: FileID, writer: WriterID) throws(StoreError) {
-    let index = store.index
+    let index = try store.index
     let freed = Mutex(FreedSpace())
     try perform(
       IndexJob(burying: [id]) { (transaction, journal) throws(StoreError) in
@@ -37,7 +37,7 @@ struct Reclamation: Sendable {
 
   /// Takes a file that never became ready out again. Its commit record does not exist, so it needs no tombstone.
   func rollBack(_ id: FileID, writer: WriterID) throws(StoreError) {
-    let index = store.index
+    let index = try store.index
     let freed = Mutex(FreedSpace())
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
@@ -59,7 +59,7 @@ struct Reclamation: Sendable {
 
   /// Removes the segments among `candidates` in which nothing is alive, and then those that this leaves empty.
   func removeEmptySegments(_ candidates: Set<SegmentID>) throws(StoreError) {
-    let index = store.index
+    let index = try store.index
     var candidates = candidates
     while !candidates.isEmpty {
       let removed = Mutex<[SegmentID]>([])
@@ -87,7 +87,7 @@ struct Reclamation: Sendable {
   /// Forgets tombstones whose manifests are durably gone.
   /// - Returns: Segments that may be empty now.
   func forgetTombstones(ofManifestsIn gone: Set<SegmentID>) throws(StoreError) -> Set<SegmentID> {
-    let index = store.index
+    let index = try store.index
     let emptied = Mutex<Set<SegmentID>>([])
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
@@ -109,7 +109,7 @@ struct Reclamation: Sendable {
         let file = try store.segmentDirectory.open(id.fileName, [.write, .noFollow])
         try file.truncate(to: 0)
         try store.segmentDirectory.removeFile(id.fileName)
-      } catch where error.isNotFound {
+      } catch  where error.isNotFound {
       } catch {
         throw StoreError(error)
       }
@@ -124,7 +124,7 @@ struct Reclamation: Sendable {
     _ id: FileID, _ entry: FileEntry, _ tombstone: RecordLocation, in transaction: borrowing WriteTransaction
   ) throws(StoreError) {
     let manifestSegment = entry.manifestLocation.segment
-    let index = store.index
+    let index = try store.index
     try index.files.setTombstone(
       id, TombstoneEntry(location: tombstone, manifestSegment: manifestSegment), in: transaction)
     if tombstone.segment != manifestSegment { try index.segments.revive(tombstone, in: transaction) }
@@ -132,7 +132,7 @@ struct Reclamation: Sendable {
 
   /// Takes the last parts of a file out, and with the first of them the file itself.
   private func takeOut(_ id: FileID, in transaction: borrowing WriteTransaction) throws(StoreError) -> FreedSpace {
-    let index = store.index
+    let index = try store.index
     guard var entry = try index.files.file(id, in: transaction), entry.state == .deleting else {
       return FreedSpace()
     }

@@ -115,7 +115,7 @@ struct PutPipeline {
   private func enter(_ put: inout PutState) throws(StoreError) {
     let change = put.takeUnindexed()
     let entry = put.entry(.writing)
-    let (index, id) = (store.index, put.id)
+    let (index, id) = (try store.index, put.id)
     try session.perform(
       IndexJob(syncing: change.segments) { (transaction, _) throws(StoreError) in
         try change.apply(to: index, in: transaction)
@@ -152,7 +152,7 @@ struct PutPipeline {
   private func publish(_ put: inout PutState) throws(StoreError) -> FileEntry {
     let change = put.takeUnindexed()
     let entry = put.entry(.ready)
-    let (index, id) = (store.index, put.id)
+    let (index, id) = (try store.index, put.id)
     try session.perform(
       IndexJob(syncing: change.segments, publishing: [id]) { (transaction, journal) throws(StoreError) in
         try change.apply(to: index, in: transaction)

@@ -187,12 +187,12 @@ final class SegmentAppender: @unchecked Sendable {
         do throws(SystemCallFailure) {
           try file.allocate(allocatedEnd..<ahead)
           allocatedEnd = ahead
-        } catch where error.isNoSpace && end < ahead {
+        } catch  where error.isNoSpace && end < ahead {
           // The last free blocks are as good as any.
           try file.allocate(allocatedEnd..<end)
           allocatedEnd = end
         }
-      } catch where error.isNoSpace {
+      } catch  where error.isNoSpace {
         throw StoreError(
           .noSpace, "\(error.reason) (segment \(segment), \(describe(segmentByteCount)))",
           advice: "free some space on this file system, or delete files from the store")

@@ -59,7 +59,8 @@ final class SegmentReader: Sendable {
         header.storedByteCount == entry.storedByteCount, header.rawByteCount == entry.rawByteCount
       else {
         throw StoreError(
-          .corrupt, "\(place): the record is of \(header.kind) \(header.part), MD5 \(header.digest); the index expects "
+          .corrupt,
+          "\(place): the record is of \(header.kind) \(header.part), MD5 \(header.digest); the index expects "
             + "part \(part), MD5 \(entry.digest)")
       }
       let start = RecordHeader.byteCount
@@ -87,7 +88,7 @@ final class SegmentReader: Sendable {
     do throws(SystemCallFailure) {
       let file = try directory.open(segment.fileName, [.noFollow])
       mapping = try MappedFile(file, byteCount: segmentByteCount, isWritable: false)
-    } catch where error.isNotFound {
+    } catch  where error.isNotFound {
       throw StoreError(.corrupt, "segment \(segment): the file '\(error.subject)' is missing")
     } catch {
       throw StoreError(error)
