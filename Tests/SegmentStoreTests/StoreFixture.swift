@@ -129,6 +129,22 @@ extension Store {
     return try Array(Data(contentsOf: URL(fileURLWithPath: target)))
   }
 
+  /// What comes out of a get to a pipe.
+  func streamedBytes(of id: FileID, in directory: TemporaryDirectory) throws -> [UInt8] {
+    let pipe = try PipePair(in: directory)
+    let reader = FileHandle(forReadingAtPath: pipe.path)
+    let work = BackgroundWork { try reader?.readToEnd() ?? Data() }
+    do {
+      try get(id, to: .stream(File.open(FilePath(pipe.path), .write)))
+    } catch {
+      try pipe.writing.close()
+      _ = try work.result()
+      throw error
+    }
+    try pipe.writing.close()
+    return Array(try work.result())
+  }
+
   /// All files, in order of ids.
   func allFiles() throws(StoreError) -> [StoredFile] { try files(limit: 1 << 20) }
 }

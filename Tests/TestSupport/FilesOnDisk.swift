@@ -16,6 +16,11 @@ public enum FilesOnDisk {
     unlink(path)
   }
 
+  /// Makes a file, or makes it anew.
+  public static func write(_ bytes: [UInt8], to path: String) throws {
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+  }
+
   /// Cuts or extends a file.
   public static func truncate(_ path: String, to byteCount: Int) throws {
     guard Foundation.truncate(path, off_t(byteCount)) == 0 else {
@@ -48,7 +53,7 @@ public enum FilesOnDisk {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
     defer { close(descriptor) }
     let bytes = Array((line + "\n").utf8)
-    guard descriptor >= 0, write(descriptor, bytes, bytes.count) == bytes.count else {
+    guard descriptor >= 0, Foundation.write(descriptor, bytes, bytes.count) == bytes.count else {
       throw Failure(description: "append to \(path): errno \(errno)")
     }
   }
