@@ -5,6 +5,7 @@ public enum Watchdog {
   /// The error of work that was not done in time; its threads are left behind.
   public struct Timeout: Error, CustomStringConvertible {
     public let description: String
+    public init(description: String) { self.description = description }
   }
 
   private final class Outcome: @unchecked Sendable {
