@@ -44,10 +44,11 @@ struct Recovery: Sendable {
     let index = try store.index
     return try index.write { (transaction) throws(StoreError) in
       var freed: Set<SegmentID> = []
-      for (id, entry) in try index.segments.openOrOwnedSegments(in: transaction) where entry.owner == writer {
+      for (id, entry) in try index.segments.openOrOwnedSegments(in: transaction)
+      where entry.owner == writer || (entry.owner.rawValue == 0 && entry.usedByteCount == 0) {
         var entry = entry
         if entry.usedByteCount == 0 {
-          // Its writer died before the first record counted.
+          // Its writer died before the first record counted, or between letting go of it and removing it.
           try index.segments.remove(id, in: transaction)
           try translating { () throws(SystemCallFailure) in try store.segmentDirectory.removeFile(id.fileName) }
           continue

@@ -138,7 +138,7 @@ final class SegmentPool: Sendable {
       try registry.openOrOwnedSegments(in: transaction).filter { $0.entry.owner.rawValue == 0 }
     }
     let writer = writer
-    for candidate in candidates {
+    for candidate in candidates where try isUsable(candidate.id, candidate.entry) {
       let taken = Monitor<SegmentEntry?>(nil)
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
@@ -151,10 +151,37 @@ final class SegmentPool: Sendable {
           taken.withLock { $0 = entry }
         })
       if let entry = taken.withLock({ $0 }) {
-        return try open(candidate.id, tail: entry.usedByteCount, recordCount: entry.recordCount, isNew: nil)
+        do throws(StoreError) {
+          return try open(candidate.id, tail: entry.usedByteCount, recordCount: entry.recordCount, isNew: nil)
+        } catch {
+          letGo(of: candidate.id, perform)
+          throw error
+        }
       }
     }
     return nil
+  }
+
+  /// Whether a segment can be gone on with. One without a record in the index may lack its header: whoever made it
+  /// removes it. One whose file is lost is reported by those who read it, and must not keep others from storing.
+  private func isUsable(_ id: SegmentID, _ entry: SegmentEntry) throws(StoreError) -> Bool {
+    guard entry.state == .open, entry.usedByteCount >= SegmentHeader.byteCount else { return false }
+    do throws(SystemCallFailure) {
+      _ = try directory.status(of: id.fileName)
+      return true
+    } catch {
+      if error.isNotFound { return false }
+      throw StoreError(error)
+    }
+  }
+
+  /// Leaves a segment that could not be opened to others, who may have more luck.
+  private func letGo(of id: SegmentID, _ perform: (IndexJob) throws(StoreError) -> Void) {
+    let (registry, writer) = (index.segments, writer)
+    do throws(StoreError) {
+      try perform(
+        IndexJob { (transaction, _) throws(StoreError) in try registry.disown([id], by: writer, in: transaction) })
+    } catch {}
   }
 
   private func make(_ perform: (IndexJob) throws(StoreError) -> Void) throws(StoreError) -> SegmentAppender {
