@@ -22,6 +22,8 @@ import Testing
     let path = fixture.segmentPath(try #require(try fixture.segments(of: big).first))
     let full = try allocatedByteCount(path)
     try fixture.store.delete(big.id)
+    // Opened again, because the tombstone's writer has reserved space ahead.
+    try fixture.reopen()
     #expect(try allocatedByteCount(path) < full - 5_900_000)
     #expect(try fixture.get(before.id) == noise(50_000, seed: 1))
     #expect(try fixture.get(after.id) == noise(50_000, seed: 3))
@@ -156,7 +158,9 @@ import Testing
     for (id, bytes) in expected { #expect(try fixture.get(id) == bytes, "\(seed), file \(id)") }
     for id in expected.keys.sorted() { try fixture.store.delete(id) }
     try fixture.reopen()
-    #expect(try fixture.segmentNames.isEmpty, "\(seed)")
+    // Two segments may keep each other, when each holds a tombstone of a file whose manifest is in the other one.
+    let pinned = Set(try fixture.journalLocations().map(\.segment))
+    #expect(Set(try fixture.segmentEntries().keys) == pinned, "\(seed)")
     try fixture.finish()
   }
 
