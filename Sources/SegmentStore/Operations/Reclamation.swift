@@ -27,8 +27,8 @@ struct Reclamation: Sendable {
         entry.writer = writer
         entry.remainingPartCount = entry.manifest.partCount
         try index.files.setDeleting(id, entry, in: transaction)
-        try buried(id, entry, tombstone, in: transaction)
-        let step = try takeOut(id, in: transaction)
+        try Reclamation.buried(id, entry, tombstone, index, in: transaction)
+        let step = try Reclamation.takeOut(id, index, in: transaction)
         freed.withLock { $0 = step }
       })
     try finish(id, freed.withLock { $0 })
@@ -45,7 +45,7 @@ struct Reclamation: Sendable {
         entry.writer = writer
         entry.remainingPartCount = entry.manifest.partCount
         try index.files.setDeleting(id, entry, in: transaction)
-        let step = try takeOut(id, in: transaction)
+        let step = try Reclamation.takeOut(id, index, in: transaction)
         freed.withLock { $0 = step }
       })
     try finish(id, freed.withLock { $0 })
@@ -116,22 +116,25 @@ struct Reclamation: Sendable {
     try translating { () throws(SystemCallFailure) in try store.segmentDirectory.sync() }
   }
 
-  // MARK: -
+  // MARK: In a transaction
+  // Static, so that a job holds the index and never the store: the last reference to a store closes it, and must not
+  // go with a job on the thread of the index, for which a close waits.
 
   /// Counts the tombstone of a file as alive, unless it lies beside the manifest it buries: they go together.
-  private func buried(
-    _ id: FileID, _ entry: FileEntry, _ tombstone: RecordLocation, in transaction: borrowing WriteTransaction
+  private static func buried(
+    _ id: FileID, _ entry: FileEntry, _ tombstone: RecordLocation, _ index: Index,
+    in transaction: borrowing WriteTransaction
   ) throws(StoreError) {
     let manifestSegment = entry.manifestLocation.segment
-    let index = try store.index
     try index.files.setTombstone(
       id, TombstoneEntry(location: tombstone, manifestSegment: manifestSegment), in: transaction)
     if tombstone.segment != manifestSegment { try index.segments.revive(tombstone, in: transaction) }
   }
 
   /// Takes the last parts of a file out, and with the first of them the file itself.
-  private func takeOut(_ id: FileID, in transaction: borrowing WriteTransaction) throws(StoreError) -> FreedSpace {
-    let index = try store.index
+  private static func takeOut(
+    _ id: FileID, _ index: Index, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) -> FreedSpace {
     guard var entry = try index.files.file(id, in: transaction), entry.state == .deleting else {
       return FreedSpace()
     }
@@ -157,7 +160,10 @@ struct Reclamation: Sendable {
     return freed
   }
 
+  // MARK: Outside of it
+
   private func finish(_ id: FileID, _ first: FreedSpace) throws(StoreError) {
+    let index = try store.index
     var step = first
     while true {
       giveBack(step)
@@ -166,7 +172,7 @@ struct Reclamation: Sendable {
       let next = Monitor(FreedSpace())
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
-          let taken = try takeOut(id, in: transaction)
+          let taken = try Reclamation.takeOut(id, index, in: transaction)
           next.withLock { $0 = taken }
         })
       step = next.withLock { $0 }
