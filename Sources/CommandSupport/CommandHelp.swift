@@ -28,6 +28,8 @@ package struct CommandHelp: Sendable {
   package let usages: [String]
   /// What the command does: one or more sentences.
   package let summary: String
+  /// The commands of a program that has several, after the summary.
+  package let commands: [Example]
   package let sections: [Section]
   /// Paragraphs after the options.
   package let notes: [String]
@@ -36,8 +38,10 @@ package struct CommandHelp: Sendable {
 
   /// Makes the help of a command; sections without options are left out.
   package init(
-    usages: [String], summary: String, sections: [Section] = [], notes: [String] = [], examples: [Example] = []
+    usages: [String], summary: String, commands: [Example] = [], sections: [Section] = [], notes: [String] = [],
+    examples: [Example] = []
   ) {
+    self.commands = commands
     self.examples = examples
     self.usages = usages
     self.summary = summary
@@ -61,16 +65,17 @@ package struct CommandHelp: Sendable {
         }
       })
     paragraphs.append(TextWrapping.lines(summary, columnLimit: columnLimit))
+    if !commands.isEmpty { paragraphs.append(["Commands:"] + Self.lines(commands)) }
     for section in sections where !section.table.options.isEmpty {
       paragraphs.append(["\(section.title):"] + section.table.helpLines(columnLimit: columnLimit))
     }
     for note in notes { paragraphs.append(TextWrapping.lines(note, columnLimit: columnLimit)) }
-    if !examples.isEmpty { paragraphs.append(["Examples:"] + exampleLines) }
+    if !examples.isEmpty { paragraphs.append(["Examples:"] + Self.lines(examples)) }
     return paragraphs.filter { !$0.isEmpty }.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
   }
 
   /// What is to be typed stays in one line, as it is meant to be copied.
-  private var exampleLines: [String] {
+  private static func lines(_ examples: [Example]) -> [String] {
     let widest = examples.map { example in DisplayWidth.columns(of: example.line) }.max() ?? 0
     return examples.map { example in
       "  " + DisplayWidth.padded(example.line, to: widest) + "  " + example.effect
