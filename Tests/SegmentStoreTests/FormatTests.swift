@@ -24,7 +24,16 @@ import Testing
     var header = Samples.recordHeader
     header.kind = RecordKind(rawValue: UInt8(kind))
     header.codec = Codec(rawValue: UInt8(codec))
+    if header.codec == .stored { header.storedByteCount = header.rawByteCount }
+    if header.codec == .zeros { header.storedByteCount = 0 }
     #expect(try Samples.decodeRecord(header.encoded()) == header)
+  }
+
+  @Test("a record header whose lengths its codec cannot give is refused", arguments: [Codec.stored, .zeros])
+  func recordLengths(codec: Codec) {
+    var header = Samples.recordHeader
+    header.codec = codec
+    #expect(throws: FormatFailure.self) { try Samples.decodeRecord(header.encoded()) }
   }
 
   @Test("a footer trailer reads back as it was written")
@@ -44,12 +53,13 @@ import Testing
     }
   }
 
-  @Test("every kind of index entry reads back under its key, and under no other")
+  @Test("every kind of index entry reads back under its key and in its table, and nowhere else")
   func entries() throws {
     func check<Entry: IndexEntry & Equatable>(_ entry: Entry) throws {
-      let sealed = entry.sealed(under: [1, 2, 3])
-      #expect(try Entry(sealed: sealed, under: [1, 2, 3]) == entry)
-      #expect(storeError { _ = try Entry(sealed: sealed, under: [1, 2, 4]) }?.code == .indexDamaged)
+      let sealed = entry.sealed(under: [1, 2, 3], in: "table")
+      #expect(try Entry(sealed: sealed, under: [1, 2, 3], in: "table") == entry)
+      #expect(storeError { _ = try Entry(sealed: sealed, under: [1, 2, 4], in: "table") }?.code == .indexDamaged)
+      #expect(storeError { _ = try Entry(sealed: sealed, under: [1, 2, 3], in: "other") }?.code == .indexDamaged)
     }
     try check(try Samples.fileEntry)
     try check(Samples.partEntry)
@@ -96,9 +106,9 @@ import Testing
   func entryBits() throws {
     func check<Entry: IndexEntry>(_ entry: Entry) {
       let key: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 9]
-      let sealed = entry.sealed(under: key)
-      everyBitFlip(of: sealed) { (bytes) throws(StoreError) in _ = try Entry(sealed: bytes, under: key) }
-      everyBitFlip(of: key) { (bytes) throws(StoreError) in _ = try Entry(sealed: sealed, under: bytes) }
+      let sealed = entry.sealed(under: key, in: "table")
+      everyBitFlip(of: sealed) { (bytes) throws(StoreError) in _ = try Entry(sealed: bytes, under: key, in: "table") }
+      everyBitFlip(of: key) { (bytes) throws(StoreError) in _ = try Entry(sealed: sealed, under: bytes, in: "table") }
     }
     check(try Samples.fileEntry)
     check(Samples.partEntry)
@@ -117,7 +127,9 @@ import Testing
     #expect(throws: FormatFailure.self) {
       try SegmentFooter(decodingTrailer: cut(Samples.footer.encodedTrailer()), fileByteCount: 1 << 20)
     }
-    #expect(throws: StoreError.self) { try PartEntry(sealed: cut(Samples.partEntry.sealed(under: [1])), under: [1]) }
+    #expect(throws: StoreError.self) {
+      try PartEntry(sealed: cut(Samples.partEntry.sealed(under: [1], in: "table")), under: [1], in: "table")
+    }
   }
 
   // MARK: What belongs elsewhere, or to the future

@@ -15,7 +15,7 @@ struct Reclamation: Sendable {
   /// Deletes a ready file for good: returns when a crash can no longer bring it back, with its space given back.
   /// The caller holds the exclusive lock of the file.
   func delete(_ id: FileID, writer: WriterID) throws(StoreError) {
-    let index = try store.index
+    let (index, highWater) = (try store.index, store.highWater)
     let freed = Monitor(FreedSpace())
     try perform(
       IndexJob(burying: [id]) { (transaction, journal) throws(StoreError) in
@@ -28,7 +28,7 @@ struct Reclamation: Sendable {
         entry.remainingPartCount = entry.manifest.partCount
         try index.files.setDeleting(id, entry, in: transaction)
         try Reclamation.buried(id, entry, tombstone, index, in: transaction)
-        let step = try Reclamation.takeOut(id, index, in: transaction)
+        let step = try Reclamation.takeOut(id, index, highWater, in: transaction)
         freed.withLock { $0 = step }
       })
     try finish(id, freed.withLock { $0 })
@@ -36,16 +36,19 @@ struct Reclamation: Sendable {
 
   /// Takes a file that never became ready out again. Its commit record does not exist, so it needs no tombstone.
   func rollBack(_ id: FileID, writer: WriterID) throws(StoreError) {
-    let index = try store.index
+    let (index, highWater) = (try store.index, store.highWater)
     let freed = Monitor(FreedSpace())
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
-        guard var entry = try index.files.file(id, in: transaction), entry.state == .writing else { return }
-        entry.state = .deleting
-        entry.writer = writer
-        entry.remainingPartCount = entry.manifest.partCount
-        try index.files.setDeleting(id, entry, in: transaction)
-        let step = try Reclamation.takeOut(id, index, in: transaction)
+        guard var entry = try index.files.file(id, in: transaction), entry.state != .ready else { return }
+        // Two who recover at the same time may both come here: the second goes on with what the first began.
+        if entry.state == .writing {
+          entry.state = .deleting
+          entry.writer = writer
+          entry.remainingPartCount = entry.manifest.partCount
+          try index.files.setDeleting(id, entry, in: transaction)
+        }
+        let step = try Reclamation.takeOut(id, index, highWater, in: transaction)
         freed.withLock { $0 = step }
       })
     try finish(id, freed.withLock { $0 })
@@ -58,7 +61,7 @@ struct Reclamation: Sendable {
 
   /// Removes the segments among `candidates` in which nothing is alive, and then those that this leaves empty.
   func removeEmptySegments(_ candidates: Set<SegmentID>) throws(StoreError) {
-    let index = try store.index
+    let (index, highWater) = (try store.index, store.highWater)
     var candidates = candidates
     while !candidates.isEmpty {
       let removed = Monitor<[SegmentID]>([])
@@ -66,6 +69,7 @@ struct Reclamation: Sendable {
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
           var gone: [SegmentID] = []
+          try highWater.raise(to: try index.counters(in: transaction))
           for id in wanted {
             guard let entry = try index.segments.segment(id, in: transaction), entry.liveByteCount == 0,
               entry.owner.rawValue == 0
@@ -133,11 +137,13 @@ struct Reclamation: Sendable {
 
   /// Takes the last parts of a file out, and with the first of them the file itself.
   private static func takeOut(
-    _ id: FileID, _ index: Index, in transaction: borrowing WriteTransaction
+    _ id: FileID, _ index: Index, _ highWater: HighWater, in transaction: borrowing WriteTransaction
   ) throws(StoreError) -> FreedSpace {
     guard var entry = try index.files.file(id, in: transaction), entry.state == .deleting else {
       return FreedSpace()
     }
+    // What is punched carries its ids no more.
+    try highWater.raise(to: try index.counters(in: transaction))
     let end = entry.remainingPartCount
     let numbers = max(0, end - Reclamation.stepPartCount)..<end
     var freed = FreedSpace()
@@ -163,7 +169,7 @@ struct Reclamation: Sendable {
   // MARK: Outside of it
 
   private func finish(_ id: FileID, _ first: FreedSpace) throws(StoreError) {
-    let index = try store.index
+    let (index, highWater) = (try store.index, store.highWater)
     var step = first
     while true {
       giveBack(step)
@@ -172,7 +178,7 @@ struct Reclamation: Sendable {
       let next = Monitor(FreedSpace())
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
-          let taken = try Reclamation.takeOut(id, index, in: transaction)
+          let taken = try Reclamation.takeOut(id, index, highWater, in: transaction)
           next.withLock { $0 = taken }
         })
       step = next.withLock { $0 }
