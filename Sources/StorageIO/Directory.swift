@@ -121,6 +121,13 @@ public final class Directory: Sendable {
     return file
   }
 
+  /// Sets the permissions of `name` in this directory without opening it; a symbolic link is followed.
+  public func setMode(of name: [UInt8], _ mode: UInt32) throws(SystemCallFailure) {
+    try unsafe FilePath(bytes: name).withCString(for: "fchmodat") { (cName) throws(SystemCallFailure) in
+      try retrying("fchmodat", "'\(path.appending(name))'") { unsafe fchmodat(descriptor, cName, mode, 0) }
+    }
+  }
+
   /// The attributes of `name` in this directory; a symbolic link is not followed.
   public func status(of name: [UInt8]) throws(SystemCallFailure) -> FileStatus {
     var status = stat()
