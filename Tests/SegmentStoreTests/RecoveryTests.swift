@@ -263,7 +263,7 @@ extension StoreFixture {
         throw StoreError(.io, "\(error)")
       }
     }
-    for entry in ["STORE", "locks", "reserve", "segments"] {
+    for entry in try files.contentsOfDirectory(atPath: path.description) where entry != "index" {
       try files.copyItem(atPath: "\(path)/\(entry)", toPath: "\(copy)/\(entry)")
     }
     return copy
