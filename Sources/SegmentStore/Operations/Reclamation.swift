@@ -1,6 +1,5 @@
 import LMDB
 import StorageIO
-import Synchronization
 
 /// Takes files out of the index, a bounded number of parts at a time, and gives their space back.
 ///
@@ -17,7 +16,7 @@ struct Reclamation: Sendable {
   /// The caller holds the exclusive lock of the file.
   func delete(_ id: FileID, writer: WriterID) throws(StoreError) {
     let index = try store.index
-    let freed = Mutex(FreedSpace())
+    let freed = Monitor(FreedSpace())
     try perform(
       IndexJob(burying: [id]) { (transaction, journal) throws(StoreError) in
         guard var entry = try index.files.file(id, in: transaction), entry.state == .ready else {
@@ -38,7 +37,7 @@ struct Reclamation: Sendable {
   /// Takes a file that never became ready out again. Its commit record does not exist, so it needs no tombstone.
   func rollBack(_ id: FileID, writer: WriterID) throws(StoreError) {
     let index = try store.index
-    let freed = Mutex(FreedSpace())
+    let freed = Monitor(FreedSpace())
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
         guard var entry = try index.files.file(id, in: transaction), entry.state == .writing else { return }
@@ -62,7 +61,7 @@ struct Reclamation: Sendable {
     let index = try store.index
     var candidates = candidates
     while !candidates.isEmpty {
-      let removed = Mutex<[SegmentID]>([])
+      let removed = Monitor<[SegmentID]>([])
       let wanted = candidates
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
@@ -88,7 +87,7 @@ struct Reclamation: Sendable {
   /// - Returns: Segments that may be empty now.
   func forgetTombstones(ofManifestsIn gone: Set<SegmentID>) throws(StoreError) -> Set<SegmentID> {
     let index = try store.index
-    let emptied = Mutex<Set<SegmentID>>([])
+    let emptied = Monitor<Set<SegmentID>>([])
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
         let locations = try index.files.releaseTombstones(ofManifestsIn: gone, in: transaction)
@@ -164,7 +163,7 @@ struct Reclamation: Sendable {
       giveBack(step)
       try removeEmptySegments(step.emptySegments)
       if step.isDone { return }
-      let next = Mutex(FreedSpace())
+      let next = Monitor(FreedSpace())
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
           let taken = try takeOut(id, in: transaction)

@@ -12,9 +12,11 @@ struct Recovery: Sendable {
   func run() throws(StoreError) {
     let dead = try deadWriters()
     if dead.isEmpty { return }
-    for writer in dead { try freeSegments(of: writer) }
+    var freed: Set<SegmentID> = []
+    for writer in dead { freed.formUnion(try freeSegments(of: writer)) }
     try finishFiles(of: dead)
     try removeOrphans()
+    try Reclamation(store: store, perform: performDirectly).removeEmptySegments(freed)
     let index = try store.index
     try index.write { (transaction) throws(StoreError) in
       for writer in dead { try transaction.remove(index.writers, writer.key) }
@@ -37,10 +39,12 @@ struct Recovery: Sendable {
 
   /// Cuts the segments of a dead writer off behind the last record that the index knows, and lets others go on with
   /// them. What lay behind was never acknowledged: torn records, and commit records whose group did not come through.
-  private func freeSegments(of writer: WriterID) throws(StoreError) {
+  /// - Returns: The segments.
+  private func freeSegments(of writer: WriterID) throws(StoreError) -> Set<SegmentID> {
     let index = try store.index
-    try index.write { (transaction) throws(StoreError) in
-      for (id, entry) in try index.segments.openSegments(in: transaction) where entry.owner == writer {
+    return try index.write { (transaction) throws(StoreError) in
+      var freed: Set<SegmentID> = []
+      for (id, entry) in try index.segments.openOrOwnedSegments(in: transaction) where entry.owner == writer {
         var entry = entry
         if entry.usedByteCount == 0 {
           // Its writer died before the first record counted.
@@ -48,10 +52,12 @@ struct Recovery: Sendable {
           try translating { () throws(SystemCallFailure) in try store.segmentDirectory.removeFile(id.fileName) }
           continue
         }
-        try cut(id, at: entry.usedByteCount)
+        if entry.state == .open { try cut(id, at: entry.usedByteCount) }
         entry.owner = WriterID(rawValue: 0)
         try index.segments.set(id, entry, in: transaction)
+        freed.insert(id)
       }
+      return freed
     }
   }
 

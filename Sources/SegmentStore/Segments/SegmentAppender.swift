@@ -167,12 +167,8 @@ final class SegmentAppender: @unchecked Sendable {
     return end
   }
 
-  /// Cuts the file off behind the last record: what was reserved ahead goes back to the file system.
-  func giveBackReservedSpace() throws(StoreError) {
-    try cut(at: tail)
-  }
-
-  private func cut(at end: Int) throws(StoreError) {
+  /// Cuts the file off at `end`: what was reserved ahead goes back to the file system.
+  func cut(at end: Int) throws(StoreError) {
     try translating { () throws(SystemCallFailure) in try file.truncate(to: end) }
     allocatedEnd = end
     populatedEnd = min(populatedEnd, end)
@@ -225,6 +221,7 @@ final class SegmentAppender: @unchecked Sendable {
 
   private func startWritebackInStrides() {
     guard tail - writebackEnd >= SegmentAppender.writebackStrideByteCount else { return }
+    mapping?.detachPages(writebackEnd..<tail)
     file.startWriteback(writebackEnd..<tail)
     writebackEnd = tail
   }

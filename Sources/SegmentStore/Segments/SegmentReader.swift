@@ -1,6 +1,5 @@
 import Codecs
 import StorageIO
-import Synchronization
 
 /// The reading end of all segments: lends the bytes of a record, checked against what the index says of it.
 ///
@@ -18,7 +17,7 @@ final class SegmentReader: Sendable {
   private let directory: Directory
   private let segmentByteCount: Int
   private let storePrefix: UInt64
-  private let state = Mutex(State())
+  private let state = Monitor(State())
 
   init(directory: Directory, segmentByteCount: Int, storePrefix: UInt64) {
     self.directory = directory
