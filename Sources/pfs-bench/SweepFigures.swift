@@ -9,6 +9,9 @@ struct StepFigures: Hashable, Sendable {
   let peakResidentByteCount: Int
   let sampleCount: Int
 
+  /// The time of all processors together.
+  var processorSeconds: Double { userSeconds + systemSeconds }
+
   init(_ outcome: ChildProcess.Outcome) {
     wallSeconds = outcome.wallSeconds
     userSeconds = outcome.userSeconds

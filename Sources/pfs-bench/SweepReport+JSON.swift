@@ -61,6 +61,8 @@ extension SweepReport {
     for step in SweepStep.allCases {
       members.append(JSONValue.Member("\(step)_mb_per_second", json(result.speed(step, at: limit))))
       members.append(JSONValue.Member("\(step)_of_bare", json(result.shareOfBare(step, at: limit))))
+      members.append(
+        JSONValue.Member("\(step)_processor_time_of_bare", json(result.processorShareOfBare(step, at: limit))))
       members.append(JSONValue.Member("\(step)_of_largest_limit", json(result.shareOfLargestLimit(step, at: limit))))
     }
     members.append(

@@ -43,6 +43,15 @@ struct SweepResult: Sendable {
       })
   }
 
+  /// The processor time of the bare work as a share of what pfs took beside it: as ``shareOfBare(_:at:)``, but blind to
+  /// waiting, and to others who use the machine.
+  func processorShareOfBare(_ step: SweepStep, at limit: MemoryLimit) -> Spread? {
+    Spread(
+      samples(at: limit).map { sample in
+        step.figures(sample.bare).processorSeconds / step.figures(sample.pfs).processorSeconds
+      })
+  }
+
   /// The speed at `limit` as a share of the speed at the largest limit in the same run.
   func shareOfLargestLimit(_ step: SweepStep, at limit: MemoryLimit) -> Spread? {
     guard let largest = limits.max(by: { $0.byteCount < $1.byteCount }) else { return nil }
