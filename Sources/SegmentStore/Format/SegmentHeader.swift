@@ -14,7 +14,7 @@ struct SegmentHeader: Hashable, Sendable {
   /// The counters when the segment was made: whoever makes the index anew goes on above the highest it finds.
   let counters: Counters
 
-  private enum Offset {
+  enum Offset {
     static let magic = 0
     static let version = magic + 8
     static let byteCount = version + 4
@@ -28,6 +28,14 @@ struct SegmentHeader: Hashable, Sendable {
     static let counters = writer + 8
     static let reserved = counters + Counters.byteCount
     static let checksum = SegmentHeader.byteCount - 4
+
+    static let fields = FormatField.list(
+      [
+        "magic": magic, "version": version, "byteCount": byteCount, "compatibleFlags": compatibleFlags,
+        "incompatibleFlags": incompatibleFlags, "uuid": uuid, "segment": segment,
+        "segmentByteCount": segmentByteCount, "created": created, "writer": writer, "counters": counters,
+        "reserved": reserved, "checksum": checksum,
+      ], end: SegmentHeader.byteCount)
   }
 
   func encoded() -> [UInt8] {
@@ -74,7 +82,9 @@ struct SegmentHeader: Hashable, Sendable {
       throw FormatFailure(.newerVersion, "segment feature bits 0x\(String(unknownFlags, radix: 16))")
     }
     let segmentByteCount: UInt64 = reader.get(Offset.segmentByteCount)
-    guard Format.segmentByteCounts.contains(Int(clamping: segmentByteCount)),
+    let byteCount: UInt32 = reader.get(Offset.byteCount)
+    guard version >= 1, byteCount == SegmentHeader.byteCount, segmentByteCount.nonzeroBitCount == 1,
+      Format.segmentByteCounts.contains(Int(clamping: segmentByteCount)),
       reader.isZero(Offset.reserved..<Offset.checksum)
     else { throw FormatFailure(.damaged, "segment header: size \(segmentByteCount), or reserved bytes used") }
     self.init(
@@ -88,7 +98,7 @@ struct SegmentHeader: Hashable, Sendable {
 
 /// The next number of each kind that has not been given out.
 struct Counters: Hashable, Sendable {
-  static let byteCount = 5 * 8
+  static let byteCount = Offset.end
 
   var nextFile: UInt64 = 1
   var nextPart: UInt64 = 1
@@ -96,13 +106,50 @@ struct Counters: Hashable, Sendable {
   var nextWriter: UInt64 = 1
   var nextSequence: UInt64 = 1
 
+  enum Offset {
+    static let nextFile = 0
+    static let nextPart = nextFile + 8
+    static let nextSegment = nextPart + 8
+    static let nextWriter = nextSegment + 8
+    static let nextSequence = nextWriter + 8
+    static let end = nextSequence + 8
+
+    static let fields = FormatField.list(
+      [
+        "nextFile": nextFile, "nextPart": nextPart, "nextSegment": nextSegment, "nextWriter": nextWriter,
+        "nextSequence": nextSequence,
+      ], end: end)
+  }
+
   init() {}
+
+  /// Takes `count` numbers that follow one another.
+  mutating func take(
+    _ counter: WritableKeyPath<Counters, UInt64>, _ count: UInt64 = 1
+  ) throws(StoreError) -> Range<UInt64> {
+    let first = self[keyPath: counter]
+    let (end, overflowed) = first.addingReportingOverflow(count)
+    guard !overflowed else { throw StoreError(index: FormatFailure(.damaged, "a counter has reached its end")) }
+    self[keyPath: counter] = end
+    return first..<end
+  }
+
+  /// The higher of each pair.
+  func raised(to other: Counters) -> Counters {
+    var result = self
+    for counter in [\Counters.nextFile, \.nextPart, \.nextSegment, \.nextWriter, \.nextSequence] {
+      result[keyPath: counter] = max(self[keyPath: counter], other[keyPath: counter])
+    }
+    return result
+  }
 
   func encoded() -> [UInt8] {
     var writer = ByteWriter(byteCount: Counters.byteCount)
-    for (index, value) in [nextFile, nextPart, nextSegment, nextWriter, nextSequence].enumerated() {
-      writer.put(value, at: index * 8)
-    }
+    writer.put(nextFile, at: Offset.nextFile)
+    writer.put(nextPart, at: Offset.nextPart)
+    writer.put(nextSegment, at: Offset.nextSegment)
+    writer.put(nextWriter, at: Offset.nextWriter)
+    writer.put(nextSequence, at: Offset.nextSequence)
     return writer.bytes
   }
 
@@ -111,10 +158,10 @@ struct Counters: Hashable, Sendable {
       throw FormatFailure(.damaged, "counters of \(bytes.count) bytes, \(Counters.byteCount) expected")
     }
     let reader = ByteReader(bytes)
-    nextFile = reader.get(0)
-    nextPart = reader.get(8)
-    nextSegment = reader.get(16)
-    nextWriter = reader.get(24)
-    nextSequence = reader.get(32)
+    nextFile = reader.get(Offset.nextFile)
+    nextPart = reader.get(Offset.nextPart)
+    nextSegment = reader.get(Offset.nextSegment)
+    nextWriter = reader.get(Offset.nextWriter)
+    nextSequence = reader.get(Offset.nextSequence)
   }
 }

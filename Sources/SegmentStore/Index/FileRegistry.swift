@@ -47,7 +47,7 @@ struct FileRegistry: Sendable {
   }
 
   /// Calls `body` with the newest ready file of every name that begins with `prefix`, in order of names, until it
-  /// returns false.
+  /// returns false. With `start`, from the first name above it on.
   func forEachNewest<Access>(
     namePrefix: [UInt8], after start: FileName?, in transaction: borrowing Transaction<Access>,
     _ body: (FileID, FileEntry) throws(StoreError) -> Bool
@@ -55,7 +55,8 @@ struct FileRegistry: Sendable {
     let keyPrefix = Array(namePrefix.prefix(NameKey.wholeNameByteCount))
     var pending: (id: FileID, entry: FileEntry)?
     var wantsMore = true
-    let from = start.map { NameKey.prefix(of: $0) + [UInt8](repeating: 0xFF, count: NameKey.idByteCount) } ?? keyPrefix
+    let behind = start.map { NameKey.prefix(of: $0) + [UInt8](repeating: 0xFF, count: NameKey.idByteCount) } ?? []
+    let from = behind.lexicographicallyPrecedes(keyPrefix) ? keyPrefix : behind
     try transaction.forEach(names, from: from.isEmpty ? nil : from, as: Marker.self) { (key, _) throws(StoreError) in
       guard key.starts(with: keyPrefix) else { return false }
       guard let id = NameKey.id(in: key), let entry = try file(id, in: transaction),

@@ -40,11 +40,14 @@ struct Reclamation: Sendable {
     let freed = Monitor(FreedSpace())
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
-        guard var entry = try index.files.file(id, in: transaction), entry.state == .writing else { return }
-        entry.state = .deleting
-        entry.writer = writer
-        entry.remainingPartCount = entry.manifest.partCount
-        try index.files.setDeleting(id, entry, in: transaction)
+        guard var entry = try index.files.file(id, in: transaction), entry.state != .ready else { return }
+        // Two who recover at the same time may both come here: the second goes on with what the first began.
+        if entry.state == .writing {
+          entry.state = .deleting
+          entry.writer = writer
+          entry.remainingPartCount = entry.manifest.partCount
+          try index.files.setDeleting(id, entry, in: transaction)
+        }
         let step = try takeOut(id, in: transaction)
         freed.withLock { $0 = step }
       })
@@ -66,6 +69,7 @@ struct Reclamation: Sendable {
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
           var gone: [SegmentID] = []
+          try store.highWater.raise(to: try index.counters(in: transaction))
           for id in wanted {
             guard let entry = try index.segments.segment(id, in: transaction), entry.liveByteCount == 0,
               entry.owner.rawValue == 0
@@ -135,6 +139,8 @@ struct Reclamation: Sendable {
     guard var entry = try index.files.file(id, in: transaction), entry.state == .deleting else {
       return FreedSpace()
     }
+    // What is punched carries its ids no more.
+    try store.highWater.raise(to: try index.counters(in: transaction))
     let end = entry.remainingPartCount
     let numbers = max(0, end - Reclamation.stepPartCount)..<end
     var freed = FreedSpace()

@@ -32,11 +32,17 @@ struct PutPipeline {
   /// Parts that wait for the index at most: beyond that they are entered under a file that is `writing`.
   private static let unindexedPartCount = 1024
 
-  func run(_ source: PutSource) throws(StoreError) -> StoredFile {
+  /// - Parameter givenID: An id that was taken for this file; nil: one is taken.
+  func run(_ source: PutSource, as givenID: FileID? = nil) throws(StoreError) -> StoredFile {
     let source = try OpenPutSource(source)
     try session.checkUsable()
     let plan = try PutPlan(source, options, store)
-    let id = try session.identifiers.takeFile(through: session.perform)
+    let id: FileID
+    if let givenID {
+      id = givenID
+    } else {
+      id = FileID(rawValue: try session.identifiers.takeFiles(1, through: session.perform).lowerBound)
+    }
     var put = PutState(id: id, plan: plan, name: name, source: source, session: session)
     put.number = session.segments.beginPut()
     do throws(StoreError) {
