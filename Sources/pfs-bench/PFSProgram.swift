@@ -19,7 +19,9 @@ struct PFSProgram: Sendable {
   func put(
     _ file: FilePath, store: FilePath, limit: MemoryLimit
   ) throws(BenchFailure) -> (figures: StepFigures, id: String) {
-    let outcome = try run(options(store, limit) + [word("put"), word("--"), file.bytes])
+    // Said in full, so that no configuration file has a say in it.
+    let how = ["put", "--codec", "zlib", "--level", "\(Sweep.level)", "--part-size", "\(Sweep.partByteCount)", "--"]
+    let outcome = try run(options(store, limit) + how.map(word) + [file.bytes])
     let line = String(decoding: outcome.standardOutput, as: UTF8.self)
     let id = line.prefix { $0 != "\t" }
     guard !id.isEmpty, id.allSatisfy({ $0 >= "0" && $0 <= "9" }) else {

@@ -4,8 +4,8 @@ import StorageIO
 
 /// Measures puts and gets at each limit, each beside the bare work, several times over.
 struct Sweep: Sendable {
-  private static let partByteCount = 1 << 20
-  private static let level = 1
+  static let partByteCount = 1 << 20
+  static let level = 1
 
   let settings: SweepSettings
   let input: FilePath
