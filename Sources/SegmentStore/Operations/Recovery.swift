@@ -45,10 +45,11 @@ struct Recovery: Sendable {
     return try index.write { (transaction) throws(StoreError) in
       var freed: Set<SegmentID> = []
       try store.highWater.raise(to: try index.counters(in: transaction))
-      for (id, entry) in try index.segments.openOrOwnedSegments(in: transaction) where entry.owner == writer {
+      for (id, entry) in try index.segments.openOrOwnedSegments(in: transaction)
+      where entry.owner == writer || (entry.owner.rawValue == 0 && entry.usedByteCount == 0) {
         var entry = entry
         if entry.usedByteCount == 0 {
-          // Its writer died before the first record counted.
+          // Its writer died before the first record counted, or between letting go of it and removing it.
           try index.segments.remove(id, in: transaction)
           try translating { () throws(SystemCallFailure) in
             try store.segmentDirectory.removeFile(id.fileName)

@@ -170,7 +170,22 @@ struct PutPipeline {
         try index.segments.disown(full, by: writer, in: transaction)
       })
     session.segments.endPut(put.number, disowned: full)
+    removeDeadSegments(among: full)
     return entry
+  }
+
+  /// Removes full segments whose last record died while they were owned: nothing else would look at them again. The
+  /// file is stored already, so what fails here is left to compaction.
+  private func removeDeadSegments(among full: Set<SegmentID>) {
+    do throws(StoreError) {
+      let index = try store.index
+      let dead = try index.read { (transaction) throws(StoreError) in
+        var dead: Set<SegmentID> = []
+        for id in full where try index.segments.segment(id, in: transaction)?.liveByteCount == 0 { dead.insert(id) }
+        return dead
+      }
+      try Reclamation(store: store, perform: session.perform).removeEmptySegments(dead)
+    } catch {}
   }
 
   /// Takes what was entered out of the index again, and removes segments that hold nothing else. Where that fails too,

@@ -148,7 +148,7 @@ final class SegmentPool: Sendable {
       try registry.openOrOwnedSegments(in: transaction).filter { $0.entry.isFree }
     }
     let writer = writer
-    for candidate in candidates {
+    for candidate in candidates where try isWhole(candidate.id, candidate.entry) {
       let taken = Monitor<SegmentEntry?>(nil)
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
@@ -162,7 +162,7 @@ final class SegmentPool: Sendable {
         do throws(StoreError) {
           return try open(candidate.id, tail: entry.usedByteCount, recordCount: entry.recordCount, isNew: nil)
         } catch {
-          letGo(candidate.id, perform)
+          letGo(of: candidate.id, perform)
           throw error
         }
       }
@@ -170,14 +170,23 @@ final class SegmentPool: Sendable {
     return nil
   }
 
-  /// Lets go of a segment that could not be opened. Where that fails too, recovery does it when this writer has gone.
-  private func letGo(_ id: SegmentID, _ perform: (IndexJob) throws(StoreError) -> Void) {
+  /// Whether the file of a segment is there as far as the index knows it. One that is lost or cut is reported by those
+  /// who read it, and must not keep others from storing.
+  private func isWhole(_ id: SegmentID, _ entry: SegmentEntry) throws(StoreError) -> Bool {
+    do throws(SystemCallFailure) {
+      return try directory.status(of: id.fileName).byteCount >= entry.usedByteCount
+    } catch {
+      if error.isNotFound { return false }
+      throw StoreError(error)
+    }
+  }
+
+  /// Leaves a segment that could not be opened to others, who may have more luck.
+  private func letGo(of id: SegmentID, _ perform: (IndexJob) throws(StoreError) -> Void) {
     let (registry, writer) = (index.segments, writer)
     do throws(StoreError) {
       try perform(
-        IndexJob { (transaction, _) throws(StoreError) in
-          try registry.disown([id], by: writer, in: transaction)
-        })
+        IndexJob { (transaction, _) throws(StoreError) in try registry.disown([id], by: writer, in: transaction) })
     } catch {}
   }
 
