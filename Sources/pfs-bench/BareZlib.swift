@@ -113,7 +113,9 @@ enum BareZlib {
   private static func get(streams: FilePath, output: FilePath, workerCount: Int) throws(BenchFailure) {
     let table = try BareTable(decoding: readTable(streams))
     let (source, target) = try BenchFailure.translating { () throws(SystemCallFailure) in
-      (try File.open(streams), try File.open(output, [.write, .createNew]))
+      let target = try File.open(output, [.write, .createNew])
+      if let last = table.parts.last { try target.allocate(0..<(last.rawOffset + last.rawByteCount)) }
+      return (try File.open(streams), target)
     }
     try ParallelWork.run(
       count: table.parts.count, workerCount: workerCount,
