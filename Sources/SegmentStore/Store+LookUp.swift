@@ -5,7 +5,7 @@ import StorageIO
 extension Store {
   /// The file with this id, ready or not; nil when there is none.
   public func file(_ id: FileID) throws(StoreError) -> StoredFile? {
-    let index = index
+    let index = try index
     return try index.read { (transaction) throws(StoreError) in
       try index.files.file(id, in: transaction).map { StoredFile(id, $0) }
     }
@@ -13,7 +13,7 @@ extension Store {
 
   /// The ready files with this name, oldest first.
   public func files(named name: FileName) throws(StoreError) -> [StoredFile] {
-    let index = index
+    let index = try index
     return try index.read { (transaction) throws(StoreError) in
       try index.files.files(named: name, in: transaction).map { StoredFile($0.id, $0.entry) }
     }
@@ -22,7 +22,7 @@ extension Store {
   /// Up to `limit` files in order of ids, ready or not, from the first id that is not below `id`.
   public func files(from id: FileID = FileID(rawValue: 0), limit: Int) throws(StoreError) -> [StoredFile] {
     precondition(limit > 0, "a page of \(limit) files")
-    let index = index
+    let index = try index
     var page: [StoredFile] = []
     try index.read { (transaction) throws(StoreError) in
       try index.files.forEach(from: id, in: transaction) { (id, entry) in
@@ -39,7 +39,7 @@ extension Store {
     namePrefix prefix: [UInt8], after start: FileName? = nil, limit: Int
   ) throws(StoreError) -> [StoredFile] {
     precondition(limit > 0, "a page of \(limit) files")
-    let index = index
+    let index = try index
     var page: [StoredFile] = []
     try index.read { (transaction) throws(StoreError) in
       try index.files.forEachNewest(namePrefix: prefix, after: start, in: transaction) { (id, entry) in
@@ -53,7 +53,7 @@ extension Store {
   /// The parts `numbers` of a file that is ready, clamped to those it has.
   /// - Throws: `.notFound` when the file is not there or not ready.
   public func parts(of id: FileID, _ numbers: Range<Int>) throws(StoreError) -> [StoredPartInformation] {
-    let index = index
+    let index = try index
     return try index.read { (transaction) throws(StoreError) in
       guard let entry = try index.files.file(id, in: transaction), entry.state == .ready else {
         throw StoreError(.notFound, "no ready file with id \(id)")
@@ -74,7 +74,7 @@ extension Store {
   /// - Complexity: O(files + segments).
   public func statistics() throws(StoreError) -> StoreStatistics {
     var result = StoreStatistics()
-    let index = index
+    let index = try index
     var segments: [SegmentID] = []
     try index.read { (transaction) throws(StoreError) in
       try index.files.forEach(from: FileID(rawValue: 0), in: transaction) { (_, entry) in
@@ -100,7 +100,7 @@ extension Store {
       for id in segments {
         do throws(SystemCallFailure) {
           result.segmentDiskByteCount += try segmentDirectory.status(of: id.fileName).allocatedByteCount
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
           // Removed since the index was read, or not made yet.
         }
       }

@@ -29,7 +29,6 @@ public final class Store: Sendable {
   public let path: FilePath
   let superblock: Superblock
   let configuration: Configuration
-  let index: Index
   let segmentDirectory: Directory
   let reader: SegmentReader
   let locks: LockBytes
@@ -39,6 +38,8 @@ public final class Store: Sendable {
   private let isMapped: Bool
   private let openLock: ByteLock
   private let session = Monitor(SessionState.none)
+  /// Nil once the store is closed.
+  private let openIndex: Monitor<Index?>
 
   /// The writing side, which comes with the first write.
   private enum SessionState {
@@ -76,7 +77,7 @@ public final class Store: Sendable {
     reader = SegmentReader(
       directory: segmentDirectory, segmentByteCount: superblock.segmentByteCount,
       storePrefix: superblock.uuid.prefix)
-    index = try directory.openIndex()
+    openIndex = Monitor(try directory.openIndex())
     try recover()
   }
 
@@ -101,6 +102,8 @@ public final class Store: Sendable {
       }
     }
     workers.close()
+    // The index closes with its last user, so that the same process may open the store again.
+    defer { openIndex.withLock { $0 = nil } }
     guard let open else { return }
     defer { reserve.refill() }
     try open.close(of: self)
@@ -148,7 +151,7 @@ public final class Store: Sendable {
     _ = try readyEntry(id)
     let lock = try lock(id, .exclusive, cancellation)
     defer { withExtendedLifetime(lock) {} }
-    do throws(StoreError) { try deleteLocked(id) } catch where error.code == .noSpace {
+    do throws(StoreError) { try deleteLocked(id) } catch  where error.code == .noSpace {
       // Even a delete needs a few pages: those that were set aside for it.
       try reserve.release()
       try deleteLocked(id)
@@ -162,6 +165,13 @@ public final class Store: Sendable {
   }
 
   // MARK: Inside
+
+  var index: Index {
+    get throws(StoreError) {
+      guard let index = openIndex.withLock({ $0 }) else { throw StoreError(.invalidArgument, "the store is closed") }
+      return index
+    }
+  }
 
   /// The writing side of this process, made at the first call.
   func writerSession() throws(StoreError) -> WriterSession {
@@ -180,7 +190,7 @@ public final class Store: Sendable {
       // What an earlier writer left must be right before this one begins, whatever happened at open.
       try Recovery(store: self).run()
       let made = try WriterSession(
-        index: index, superblock: superblock, segmentDirectory: segmentDirectory, locks: locks, isMapped: isMapped)
+        index: try index, superblock: superblock, segmentDirectory: segmentDirectory, locks: locks, isMapped: isMapped)
       session.withLock { $0 = .open(made) }
       return made
     } catch {
@@ -201,13 +211,13 @@ public final class Store: Sendable {
   }
 
   private func recover() throws(StoreError) {
-    do throws(StoreError) { try Recovery(store: self).run() } catch where error.code == .noSpace {
+    do throws(StoreError) { try Recovery(store: self).run() } catch  where error.code == .noSpace {
       // Reading needs no recovery; the first write tries again and says why it cannot.
     }
   }
 
   private func readyEntry(_ id: FileID) throws(StoreError) -> FileEntry {
-    let index = index
+    let index = try index
     let entry = try index.read { (transaction) throws(StoreError) in try index.files.file(id, in: transaction) }
     guard let entry, entry.state != .deleting else { throw StoreError(.notFound, "no file with id \(id)") }
     guard entry.state == .ready else {

@@ -22,7 +22,7 @@ struct StoreDirectory {
       let file = try File.open(path.appending(Superblock.fileName), .noFollow)
       // One byte more than there should be, to see whether there is.
       bytes = try file.bytes(at: 0, byteCount: Superblock.byteCount + 1)
-    } catch where error.isNotFound {
+    } catch  where error.isNotFound {
       throw StoreError(
         .notAStore, "'\(path)': is not a pfs store: it has no file STORE",
         advice: "name a store with --store, or make one in an empty place with 'pfs init'")
@@ -50,7 +50,7 @@ struct StoreDirectory {
     let directory = path.appending(Index.directoryName)
     do throws(SystemCallFailure) {
       _ = try FileSystem.status(of: directory.appending("data.mdb"))
-    } catch where error.isNotFound {
+    } catch  where error.isNotFound {
       throw StoreError(
         .indexDamaged, "'\(path)': the index is missing ('\(directory)/data.mdb')", advice: StoreError.indexAdvice)
     } catch {
@@ -64,7 +64,7 @@ struct StoreDirectory {
   /// The file system of `path`, which must be the machine's own.
   private static func localFileSystem(of path: FilePath) throws(StoreError) -> FileSystem.Kind {
     let kind: FileSystem.Kind
-    do throws(SystemCallFailure) { kind = try FileSystem.kind(of: path) } catch where error.isNotFound {
+    do throws(SystemCallFailure) { kind = try FileSystem.kind(of: path) } catch  where error.isNotFound {
       throw StoreError(.noStore, "'\(path)': no such store", advice: "make one with 'pfs init', or by storing a file")
     } catch {
       throw StoreError(error)

@@ -29,11 +29,12 @@ public struct StoredFile: Hashable, Sendable {
     self.id = id
     let manifest = entry.manifest
     name = manifest.name
-    status = switch entry.state {
-    case .writing: .writing
-    case .ready: .ready
-    case .deleting: .deleting
-    }
+    status =
+      switch entry.state {
+      case .writing: .writing
+      case .ready: .ready
+      case .deleting: .deleting
+      }
     byteCount = manifest.byteCount
     storedByteCount = manifest.storedByteCount
     createdNanoseconds = manifest.createdNanoseconds

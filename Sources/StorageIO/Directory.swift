@@ -62,7 +62,7 @@ public final class Directory: Sendable {
       try unsafe FilePath(bytes: name).withCString(for: "unlinkat") { (cName) throws(SystemCallFailure) in
         try retrying("unlinkat", "'\(path.appending(name))'") { unsafe unlinkat(descriptor, cName, flags) }
       }
-    } catch where error.isNotFound {}
+    } catch  where error.isNotFound {}
   }
 
   /// Renames `source` to `target` inside this directory; an existing target is replaced only when asked.
@@ -92,7 +92,7 @@ public final class Directory: Sendable {
             unsafe mkdirat(parent.descriptor, cName, 0o777)
           }
         }
-      } catch where error.isExists {}
+      } catch  where error.isExists {}
       current = try parent.openBeneath(directory: component)
     }
     return current

@@ -84,7 +84,7 @@ import Glibc
     do throws(SystemCallFailure) {
       // Safe: a range of our own mapping; the advice changes no byte.
       try retrying(call, "'\(path)'") { unsafe madvise(base + start, range.upperBound - start, advice) }
-    } catch where error.errorNumber == EINVAL {
+    } catch  where error.errorNumber == EINVAL {
       // Linux before 5.14 does not know the advice; the guard of the access itself then does the work.
     }
   }

@@ -11,11 +11,13 @@ public final class SystemThread: Sendable {
     var handle = pthread_t()
     // Safe: the thread takes over the reference that is passed here; if none starts, it is taken back.
     let argument = unsafe Unmanaged.passRetained(box)
-    let error = unsafe pthread_create(&handle, nil, { argument in
-      guard let argument = unsafe argument else { return nil }
-      unsafe Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body()
-      return nil
-    }, argument.toOpaque())
+    let error = unsafe pthread_create(
+      &handle, nil,
+      { argument in
+        guard let argument = unsafe argument else { return nil }
+        unsafe Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body()
+        return nil
+      }, argument.toOpaque())
     if error != 0 {
       unsafe argument.release()
       throw SystemCallFailure(call: "pthread_create", subject: "thread", errorNumber: error)

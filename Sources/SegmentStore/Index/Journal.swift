@@ -23,7 +23,9 @@ struct Journal: Sendable {
     let room = payload.count + buried.count * Format.aligned(RecordHeader.byteCount) * 2
     let entry = JournalEntry(pool: pool, appender: try pool.lend(forPayload: room, through: perform))
     do throws(StoreError) {
-      if !published.isEmpty { try entry.appendCommit(payload, published.count, Sequence(rawValue: sequences.lowerBound)) }
+      if !published.isEmpty {
+        try entry.appendCommit(payload, published.count, Sequence(rawValue: sequences.lowerBound))
+      }
       for (number, file) in buried.enumerated() {
         try entry.appendTombstone(file, Sequence(rawValue: sequences.lowerBound + 1 + UInt64(number)))
       }

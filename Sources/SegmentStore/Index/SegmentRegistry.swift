@@ -4,7 +4,7 @@ import StorageIO
 /// The segments of a store: id -> state, owner, bytes used and bytes alive.
 struct SegmentRegistry: Sendable {
   private let segments: Table
-  /// The segments that are not sealed, so that a writer finds one without looking at all.
+  /// The segments that are not sealed or that a writer owns, so that neither is looked for among all.
   private let open: Table
 
   init(segments: Table, open: Table) {
@@ -30,7 +30,7 @@ struct SegmentRegistry: Sendable {
 
   func set(_ id: SegmentID, _ entry: SegmentEntry, in transaction: borrowing WriteTransaction) throws(StoreError) {
     try transaction.put(segments, id.key, entry)
-    if entry.state == .open {
+    if entry.state == .open || entry.owner.rawValue != 0 {
       try transaction.put(open, id.key, Marker())
     } else {
       try transaction.remove(open, id.key)
@@ -42,8 +42,9 @@ struct SegmentRegistry: Sendable {
     try transaction.remove(open, id.key)
   }
 
-  /// The segments that are not sealed: one for each writing thread, and those left by writers that have gone.
-  func openSegments<Access>(
+  /// The segments that are not sealed or that a writer owns: some for each writing thread, and those left by writers
+  /// that have gone.
+  func openOrOwnedSegments<Access>(
     in transaction: borrowing Transaction<Access>
   ) throws(StoreError) -> [(id: SegmentID, entry: SegmentEntry)] {
     var ids: [SegmentID] = []
@@ -65,6 +66,17 @@ struct SegmentRegistry: Sendable {
       }
       try body(id, entry)
       return true
+    }
+  }
+
+  /// Lets `owner` go of segments. Only then can those in which nothing is alive be removed.
+  func disown(
+    _ ids: Set<SegmentID>, by owner: WriterID, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) {
+    for id in ids {
+      guard var entry = try segment(id, in: transaction), entry.owner == owner else { continue }
+      entry.owner = WriterID(rawValue: 0)
+      try set(id, entry, in: transaction)
     }
   }
 

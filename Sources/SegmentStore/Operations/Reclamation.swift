@@ -1,6 +1,5 @@
 import LMDB
 import StorageIO
-import Synchronization
 
 /// Takes files out of the index, a bounded number of parts at a time, and gives their space back.
 ///
@@ -16,8 +15,8 @@ struct Reclamation: Sendable {
   /// Deletes a ready file for good: returns when a crash can no longer bring it back, with its space given back.
   /// The caller holds the exclusive lock of the file.
   func delete(_ id: FileID, writer: WriterID) throws(StoreError) {
-    let index = store.index
-    let freed = Mutex(FreedSpace())
+    let index = try store.index
+    let freed = Monitor(FreedSpace())
     try perform(
       IndexJob(burying: [id]) { (transaction, journal) throws(StoreError) in
         guard var entry = try index.files.file(id, in: transaction), entry.state == .ready else {
@@ -37,8 +36,8 @@ struct Reclamation: Sendable {
 
   /// Takes a file that never became ready out again. Its commit record does not exist, so it needs no tombstone.
   func rollBack(_ id: FileID, writer: WriterID) throws(StoreError) {
-    let index = store.index
-    let freed = Mutex(FreedSpace())
+    let index = try store.index
+    let freed = Monitor(FreedSpace())
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
         guard var entry = try index.files.file(id, in: transaction), entry.state == .writing else { return }
@@ -59,10 +58,10 @@ struct Reclamation: Sendable {
 
   /// Removes the segments among `candidates` in which nothing is alive, and then those that this leaves empty.
   func removeEmptySegments(_ candidates: Set<SegmentID>) throws(StoreError) {
-    let index = store.index
+    let index = try store.index
     var candidates = candidates
     while !candidates.isEmpty {
-      let removed = Mutex<[SegmentID]>([])
+      let removed = Monitor<[SegmentID]>([])
       let wanted = candidates
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
@@ -87,8 +86,8 @@ struct Reclamation: Sendable {
   /// Forgets tombstones whose manifests are durably gone.
   /// - Returns: Segments that may be empty now.
   func forgetTombstones(ofManifestsIn gone: Set<SegmentID>) throws(StoreError) -> Set<SegmentID> {
-    let index = store.index
-    let emptied = Mutex<Set<SegmentID>>([])
+    let index = try store.index
+    let emptied = Monitor<Set<SegmentID>>([])
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
         let locations = try index.files.releaseTombstones(ofManifestsIn: gone, in: transaction)
@@ -109,7 +108,7 @@ struct Reclamation: Sendable {
         let file = try store.segmentDirectory.open(id.fileName, [.write, .noFollow])
         try file.truncate(to: 0)
         try store.segmentDirectory.removeFile(id.fileName)
-      } catch where error.isNotFound {
+      } catch  where error.isNotFound {
       } catch {
         throw StoreError(error)
       }
@@ -124,7 +123,7 @@ struct Reclamation: Sendable {
     _ id: FileID, _ entry: FileEntry, _ tombstone: RecordLocation, in transaction: borrowing WriteTransaction
   ) throws(StoreError) {
     let manifestSegment = entry.manifestLocation.segment
-    let index = store.index
+    let index = try store.index
     try index.files.setTombstone(
       id, TombstoneEntry(location: tombstone, manifestSegment: manifestSegment), in: transaction)
     if tombstone.segment != manifestSegment { try index.segments.revive(tombstone, in: transaction) }
@@ -132,7 +131,7 @@ struct Reclamation: Sendable {
 
   /// Takes the last parts of a file out, and with the first of them the file itself.
   private func takeOut(_ id: FileID, in transaction: borrowing WriteTransaction) throws(StoreError) -> FreedSpace {
-    let index = store.index
+    let index = try store.index
     guard var entry = try index.files.file(id, in: transaction), entry.state == .deleting else {
       return FreedSpace()
     }
@@ -164,7 +163,7 @@ struct Reclamation: Sendable {
       giveBack(step)
       try removeEmptySegments(step.emptySegments)
       if step.isDone { return }
-      let next = Mutex(FreedSpace())
+      let next = Monitor(FreedSpace())
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
           let taken = try takeOut(id, in: transaction)

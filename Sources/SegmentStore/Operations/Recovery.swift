@@ -12,17 +12,19 @@ struct Recovery: Sendable {
   func run() throws(StoreError) {
     let dead = try deadWriters()
     if dead.isEmpty { return }
-    for writer in dead { try freeSegments(of: writer) }
+    var freed: Set<SegmentID> = []
+    for writer in dead { freed.formUnion(try freeSegments(of: writer)) }
     try finishFiles(of: dead)
     try removeOrphans()
-    let index = store.index
+    try Reclamation(store: store, perform: performDirectly).removeEmptySegments(freed)
+    let index = try store.index
     try index.write { (transaction) throws(StoreError) in
       for writer in dead { try transaction.remove(index.writers, writer.key) }
     }
   }
 
   private func deadWriters() throws(StoreError) -> Set<WriterID> {
-    let index = store.index
+    let index = try store.index
     var known: [WriterID] = []
     try index.read { (transaction) throws(StoreError) in
       try transaction.forEach(index.writers, as: WriterEntry.self) { (key, _) throws(StoreError) in
@@ -37,10 +39,12 @@ struct Recovery: Sendable {
 
   /// Cuts the segments of a dead writer off behind the last record that the index knows, and lets others go on with
   /// them. What lay behind was never acknowledged: torn records, and commit records whose group did not come through.
-  private func freeSegments(of writer: WriterID) throws(StoreError) {
-    let index = store.index
-    try index.write { (transaction) throws(StoreError) in
-      for (id, entry) in try index.segments.openSegments(in: transaction) where entry.owner == writer {
+  /// - Returns: The segments.
+  private func freeSegments(of writer: WriterID) throws(StoreError) -> Set<SegmentID> {
+    let index = try store.index
+    return try index.write { (transaction) throws(StoreError) in
+      var freed: Set<SegmentID> = []
+      for (id, entry) in try index.segments.openOrOwnedSegments(in: transaction) where entry.owner == writer {
         var entry = entry
         if entry.usedByteCount == 0 {
           // Its writer died before the first record counted.
@@ -48,10 +52,12 @@ struct Recovery: Sendable {
           try translating { () throws(SystemCallFailure) in try store.segmentDirectory.removeFile(id.fileName) }
           continue
         }
-        try cut(id, at: entry.usedByteCount)
+        if entry.state == .open { try cut(id, at: entry.usedByteCount) }
         entry.owner = WriterID(rawValue: 0)
         try index.segments.set(id, entry, in: transaction)
+        freed.insert(id)
       }
+      return freed
     }
   }
 
@@ -63,7 +69,7 @@ struct Recovery: Sendable {
         try file.truncate(to: byteCount)
         try file.sync()
       }
-    } catch where error.isNotFound {
+    } catch  where error.isNotFound {
       // Lost: what it held is reported by those who read it.
     } catch {
       throw StoreError(error)
@@ -72,7 +78,7 @@ struct Recovery: Sendable {
 
   /// Rolls back what was being written, and goes on with what was being deleted.
   private func finishFiles(of dead: Set<WriterID>) throws(StoreError) {
-    let index = store.index
+    let index = try store.index
     let reclamation = Reclamation(store: store, perform: performDirectly)
     let unfinished = try index.read { (transaction) throws(StoreError) in
       var found: [(id: FileID, entry: FileEntry)] = []
@@ -94,7 +100,7 @@ struct Recovery: Sendable {
 
   /// Removes segment files that the index does not name, and tombstones of files whose manifests are gone.
   private func removeOrphans() throws(StoreError) {
-    let index = store.index
+    let index = try store.index
     let reclamation = Reclamation(store: store, perform: performDirectly)
     // The directory first: a segment is entered in the index before its file is made.
     let names = try translating { () throws(SystemCallFailure) in try store.segmentDirectory.entries() }

@@ -29,7 +29,7 @@ final class OutputFile: Sendable {
     do throws(SystemCallFailure) {
       file = try directory.open([UInt8(ascii: ".")], [.write, .unnamed])
       temporaryName = nil
-    } catch where error.isNotSupported || error.errorNumber == isDirectory {
+    } catch  where error.isNotSupported || error.errorNumber == isDirectory {
       let temporaryName = try OutputFile.temporaryName()
       file = try directory.open(temporaryName, [.write, .createNew, .noFollow])
       self.temporaryName = temporaryName

@@ -58,7 +58,9 @@ struct GetPipeline {
     var nextNumber = 0
     while true {
       try cancellation.check()
-      if let numbers = plan.batch(from: nextNumber), window.hasRoom, let lease = try window.lease(plan.leaseByteCount(numbers)) {
+      if let numbers = plan.batch(from: nextNumber), window.hasRoom,
+        let lease = try window.lease(plan.leaseByteCount(numbers))
+      {
         nextNumber = numbers.upperBound
         let work = try batchWork(plan, numbers)
         let progress = progress
@@ -82,7 +84,9 @@ struct GetPipeline {
     var nextNumber = 0
     while true {
       try cancellation.check()
-      if let numbers = plan.batch(from: nextNumber), window.hasRoom, let lease = try window.lease(plan.leaseByteCount(numbers)) {
+      if let numbers = plan.batch(from: nextNumber), window.hasRoom,
+        let lease = try window.lease(plan.leaseByteCount(numbers))
+      {
         nextNumber = numbers.upperBound
         let work = try batchWork(plan, numbers)
         try window.submit { (tools) throws(StoreError) in
@@ -118,7 +122,7 @@ struct GetPipeline {
   }
 
   private func batchWork(_ plan: GetPlan, _ numbers: Range<Int>) throws(StoreError) -> GetBatchWork {
-    let index = store.index
+    let index = try store.index
     let parts = try index.read { (transaction) throws(StoreError) in
       try index.parts.parts(numbers, of: plan.manifest, in: transaction)
     }
@@ -165,7 +169,8 @@ struct GetPlan: Sendable {
   /// The memory for a batch; small ones rounded up, as for a put.
   func leaseByteCount(_ numbers: Range<Int>) -> Int {
     let whole = batchPartCount * manifest.longestPartByteCount
-    let needed = manifest.byteRange(ofPart: numbers.upperBound - 1).upperBound
+    let needed =
+      manifest.byteRange(ofPart: numbers.upperBound - 1).upperBound
       - manifest.byteRange(ofPart: numbers.lowerBound).lowerBound
     var rounded = 64 << 10
     while rounded < needed { rounded *= 2 }

@@ -38,6 +38,7 @@ struct PutPipeline {
     let plan = try PutPlan(source, options, store)
     let id = try session.identifiers.takeFile(through: session.perform)
     var put = PutState(id: id, plan: plan, name: name, source: source, session: session)
+    put.number = session.segments.beginPut()
     do throws(StoreError) {
       // A file of one batch goes from nothing to ready in one commit; a longer one is seen as `writing` meanwhile.
       if plan.needsSeveralBatches { try enter(&put) }
@@ -115,7 +116,7 @@ struct PutPipeline {
   private func enter(_ put: inout PutState) throws(StoreError) {
     let change = put.takeUnindexed()
     let entry = put.entry(.writing)
-    let (index, id) = (store.index, put.id)
+    let (index, id) = (try store.index, put.id)
     try session.perform(
       IndexJob(syncing: change.segments) { (transaction, _) throws(StoreError) in
         try change.apply(to: index, in: transaction)
@@ -152,22 +153,36 @@ struct PutPipeline {
   private func publish(_ put: inout PutState) throws(StoreError) -> FileEntry {
     let change = put.takeUnindexed()
     let entry = put.entry(.ready)
-    let (index, id) = (store.index, put.id)
+    let (index, id, writer) = (try store.index, put.id, session.writer)
+    let full = session.segments.releasableSegments(finishing: put.number)
     try session.perform(
       IndexJob(syncing: change.segments, publishing: [id]) { (transaction, journal) throws(StoreError) in
         try change.apply(to: index, in: transaction)
         var entry = entry
         entry.commit = journal.commit
         try index.files.setReady(id, entry, in: transaction)
+        try index.segments.disown(full, by: writer, in: transaction)
       })
+    session.segments.endPut(put.number, disowned: full)
     return entry
   }
 
-  /// Takes what was entered out of the index again. Where that fails too, recovery does it when this writer has gone.
+  /// Takes what was entered out of the index again, and removes segments that hold nothing else. Where that fails too,
+  /// recovery does it when this writer has gone.
   private func rollBack(_ put: PutState, because error: StoreError) throws(StoreError) -> Never {
-    if put.isEntered {
-      let reclamation = Reclamation(store: store, perform: session.perform)
-      do throws(StoreError) { try reclamation.rollBack(put.id, writer: session.writer) } catch {}
+    let reclamation = Reclamation(store: store, perform: session.perform)
+    let full = session.segments.releasableSegments(finishing: put.number)
+    do throws(StoreError) {
+      let (index, writer) = (try store.index, session.writer)
+      try session.perform(
+        IndexJob { (transaction, _) throws(StoreError) in
+          try index.segments.disown(full, by: writer, in: transaction)
+        })
+      session.segments.endPut(put.number, disowned: full)
+      if put.isEntered { try reclamation.rollBack(put.id, writer: writer) }
+      try reclamation.removeEmptySegments(full)
+    } catch {
+      session.segments.endPut(put.number, disowned: [])
     }
     guard error.code == .noSpace else { throw error }
     throw StoreError(.noSpace, "\(error.message); nothing was stored", advice: error.advice)

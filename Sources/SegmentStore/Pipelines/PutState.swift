@@ -24,6 +24,8 @@ struct PutState {
   private var etag = MD5Stream()
   private(set) var unindexed: [StoredPart] = []
 
+  /// By which the segment pool knows this put.
+  var number: UInt64 = 0
   var manifestRecord: AppendedRecord?
   /// Whether the index knows the file, as `writing`.
   var isEntered = false

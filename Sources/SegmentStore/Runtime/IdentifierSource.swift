@@ -1,6 +1,5 @@
 import LMDB
 import StorageIO
-import Synchronization
 
 /// Hands out ids that were never handed out before, to any thread of this process.
 ///
@@ -22,7 +21,7 @@ final class IdentifierSource: Sendable {
   private static let sequenceCount: UInt64 = 65_536
 
   private let index: Index
-  private let state = Mutex(State())
+  private let state = Monitor(State())
 
   init(index: Index) { self.index = index }
 
@@ -92,7 +91,7 @@ final class IdentifierSource: Sendable {
     _ counter: any WritableKeyPath<Counters, UInt64> & Sendable, _ count: UInt64, _ perform: Perform
   ) throws(StoreError) -> Range<UInt64> {
     let index = index
-    let reserved = Mutex<Range<UInt64>>(0..<0)
+    let reserved = Monitor<Range<UInt64>>(0..<0)
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
         var counters = try index.counters(in: transaction)

@@ -25,8 +25,9 @@ final class WorkerPool: Sendable {
   init(workerCount: Int) { self.workerCount = workerCount }
 
   func submit(_ job: @escaping Job) throws(StoreError) {
-    let missing = state.withLock { state in workerCount - state.threads.count }
-    if missing > 0 { try start() }
+    let (isClosed, isMissing) = state.withLock { ($0.isClosed, $0.threads.count < workerCount) }
+    if isClosed { throw StoreError(.invalidArgument, "the store is closed") }
+    if isMissing { try start() }
     state.withLock { $0.jobs.append(job) }
   }
 

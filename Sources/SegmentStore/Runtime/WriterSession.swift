@@ -59,6 +59,9 @@ final class WriterSession: Sendable {
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
         try identifiers.giveBackFiles(in: transaction)
+        // A file that could not be rolled back or reclaimed keeps its writer's entry, so that the next open does it.
+        for id in try index.files.unfinishedFiles(in: transaction)
+        where try index.files.file(id, in: transaction)?.writer == writer { return }
         try transaction.remove(index.writers, writer.key)
       })
   }

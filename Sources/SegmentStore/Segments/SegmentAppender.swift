@@ -167,12 +167,8 @@ final class SegmentAppender: @unchecked Sendable {
     return end
   }
 
-  /// Cuts the file off behind the last record: what was reserved ahead goes back to the file system.
-  func giveBackReservedSpace() throws(StoreError) {
-    try cut(at: tail)
-  }
-
-  private func cut(at end: Int) throws(StoreError) {
+  /// Cuts the file off at `end`: what was reserved ahead goes back to the file system.
+  func cut(at end: Int) throws(StoreError) {
     try translating { () throws(SystemCallFailure) in try file.truncate(to: end) }
     allocatedEnd = end
     populatedEnd = min(populatedEnd, end)
@@ -187,12 +183,12 @@ final class SegmentAppender: @unchecked Sendable {
         do throws(SystemCallFailure) {
           try file.allocate(allocatedEnd..<ahead)
           allocatedEnd = ahead
-        } catch where error.isNoSpace && end < ahead {
+        } catch  where error.isNoSpace && end < ahead {
           // The last free blocks are as good as any.
           try file.allocate(allocatedEnd..<end)
           allocatedEnd = end
         }
-      } catch where error.isNoSpace {
+      } catch  where error.isNoSpace {
         throw StoreError(
           .noSpace, "\(error.reason) (segment \(segment), \(describe(segmentByteCount)))",
           advice: "free some space on this file system, or delete files from the store")

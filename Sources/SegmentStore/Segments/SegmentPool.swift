@@ -1,6 +1,5 @@
 import LMDB
 import StorageIO
-import Synchronization
 
 /// The segments that this process appends to: as many as threads append at the same time, each lent to one thread.
 ///
@@ -11,21 +10,26 @@ final class SegmentPool: Sendable {
     var idle: [SegmentAppender] = []
     /// All that may hold bytes which are not durable, lent or idle.
     var open: [SegmentID: SegmentAppender] = [:]
-    var isMapped: Bool
+    /// Those that are full but still owned, since a put that began before may have records in them that the index
+    /// does not name yet; with the number that the next put had then.
+    var sealed: [SegmentID: UInt64] = [:]
+    var nextPut: UInt64 = 0
+    var runningPuts: Set<UInt64> = []
   }
 
   private let index: Index
   private let superblock: Superblock
   private let directory: Directory
   private let writer: WriterID
-  private let state: Mutex<State>
+  private let isMapped: Bool
+  private let state = Monitor(State())
 
   init(index: Index, superblock: Superblock, directory: Directory, writer: WriterID, isMapped: Bool) {
     self.index = index
     self.superblock = superblock
     self.directory = directory
     self.writer = writer
-    state = Mutex(State(isMapped: isMapped))
+    self.isMapped = isMapped
   }
 
   /// Lends a segment with room for `capacity` bytes of payload to the calling thread, until ``giveBack(_:)``.
@@ -56,6 +60,35 @@ final class SegmentPool: Sendable {
     state.withLock { $0.idle.append(appender) }
   }
 
+  // MARK: Puts
+
+  /// Notes that a put begins, whose records the index does not name for a while: the segments they are in stay owned.
+  func beginPut() -> UInt64 {
+    state.withLock { state in
+      defer { state.nextPut += 1 }
+      state.runningPuts.insert(state.nextPut)
+      return state.nextPut
+    }
+  }
+
+  /// The full segments that hold no record of a running put, that of `finishing` not counted: to be disowned.
+  func releasableSegments(finishing put: UInt64) -> Set<SegmentID> {
+    state.withLock { state in
+      let oldest = state.runningPuts.filter { $0 != put }.min() ?? .max
+      return Set(state.sealed.filter { $0.value <= oldest }.keys)
+    }
+  }
+
+  /// Notes that a put has ended and that `disowned` belong to nobody any more.
+  func endPut(_ put: UInt64, disowned: Set<SegmentID>) {
+    state.withLock { state in
+      state.runningPuts.remove(put)
+      for id in disowned { state.sealed[id] = nil }
+    }
+  }
+
+  // MARK: Durability
+
   /// Makes everything appended to `segments` durable. Those that are not open any more were synced when they were
   /// sealed.
   func sync(_ segments: some Collection<SegmentID>) throws(StoreError) {
@@ -72,23 +105,28 @@ final class SegmentPool: Sendable {
   /// Lets go of all segments, so that the next writer goes on with them. Nobody may append any more.
   /// - Returns: The segments.
   func close(_ perform: (IndexJob) throws(StoreError) -> Void) throws(StoreError) -> Set<SegmentID> {
-    let appenders = state.withLock { state in
+    let (appenders, sealed) = state.withLock { state in
       defer { state.idle = [] }
-      return state.idle
+      return (state.idle, Set(state.sealed.keys))
     }
-    for appender in appenders { try appender.giveBackReservedSpace() }
-    let segments = appenders.map(\.segment)
-    let registry = index.segments
+    let segments = sealed.union(appenders.map(\.segment))
+    let (registry, writer) = (index.segments, writer)
+    for appender in appenders {
+      // What lies behind the end that the index knows was left by puts that failed.
+      let entry = try index.read { (transaction) throws(StoreError) in
+        try registry.existing(appender.segment, in: transaction)
+      }
+      try appender.cut(at: max(entry.usedByteCount, SegmentHeader.byteCount))
+    }
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
-        for id in segments {
-          var entry = try registry.existing(id, in: transaction)
-          entry.owner = WriterID(rawValue: 0)
-          try registry.set(id, entry, in: transaction)
-        }
+        try registry.disown(segments, by: writer, in: transaction)
       })
-    state.withLock { $0.open = [:] }
-    return Set(segments)
+    state.withLock { state in
+      state.open = [:]
+      state.sealed = [:]
+    }
+    return segments
   }
 
   // MARK: -
@@ -97,11 +135,11 @@ final class SegmentPool: Sendable {
   private func takeOver(_ perform: (IndexJob) throws(StoreError) -> Void) throws(StoreError) -> SegmentAppender? {
     let registry = index.segments
     let candidates = try index.read { (transaction) throws(StoreError) in
-      try registry.openSegments(in: transaction).filter { $0.entry.owner.rawValue == 0 }
+      try registry.openOrOwnedSegments(in: transaction).filter { $0.entry.owner.rawValue == 0 }
     }
     let writer = writer
     for candidate in candidates {
-      let taken = Mutex<SegmentEntry?>(nil)
+      let taken = Monitor<SegmentEntry?>(nil)
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
           // Looked at again: another process may have been quicker.
@@ -122,7 +160,7 @@ final class SegmentPool: Sendable {
   private func make(_ perform: (IndexJob) throws(StoreError) -> Void) throws(StoreError) -> SegmentAppender {
     let index = index
     let writer = writer
-    let made = Mutex<(SegmentID, Counters)?>(nil)
+    let made = Monitor<(SegmentID, Counters)?>(nil)
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
         var counters = try index.counters(in: transaction)
@@ -161,7 +199,6 @@ final class SegmentPool: Sendable {
   private func open(
     _ id: SegmentID, tail: Int, recordCount: Int, isNew header: SegmentHeader?
   ) throws(StoreError) -> SegmentAppender {
-    let isMapped = state.withLock { $0.isMapped }
     let appender = try translating { () throws(SystemCallFailure) in
       let file = try directory.open(id.fileName, header == nil ? [.write, .noFollow] : [.write, .createNew])
       if let header {
@@ -169,6 +206,9 @@ final class SegmentPool: Sendable {
         try file.write(header.encoded(), at: 0)
         // The header is synced with the first records; the name must be there before the index relies on it.
         try directory.sync()
+      } else if try file.status().byteCount > tail {
+        // Never appended into: what lies behind the end that the index knows is of no use to anybody.
+        try file.truncate(to: tail)
       }
       return try SegmentAppender(
         file: file, segment: id, segmentByteCount: superblock.segmentByteCount,
@@ -178,7 +218,8 @@ final class SegmentPool: Sendable {
     return appender
   }
 
-  /// Ends a full segment: footer, sync, and in the index sealed and owned by nobody.
+  /// Ends a full segment: footer, sync, and sealed in the index. It stays owned until no running put can have records
+  /// in it that the index does not name.
   private func seal(
     _ appender: SegmentAppender, _ perform: (IndexJob) throws(StoreError) -> Void
   ) throws(StoreError) {
@@ -190,11 +231,13 @@ final class SegmentPool: Sendable {
       IndexJob(syncing: [id]) { (transaction, _) throws(StoreError) in
         var entry = try registry.existing(id, in: transaction)
         entry.state = .sealed
-        entry.owner = WriterID(rawValue: 0)
         entry.usedByteCount = usedByteCount
         entry.recordCount = recordCount
         try registry.set(id, entry, in: transaction)
       })
-    state.withLock { $0.open[id] = nil }
+    state.withLock { state in
+      state.open[id] = nil
+      state.sealed[id] = state.nextPut
+    }
   }
 }

@@ -1,6 +1,5 @@
 import Codecs
 import StorageIO
-import Synchronization
 
 /// The reading end of all segments: lends the bytes of a record, checked against what the index says of it.
 ///
@@ -18,7 +17,7 @@ final class SegmentReader: Sendable {
   private let directory: Directory
   private let segmentByteCount: Int
   private let storePrefix: UInt64
-  private let state = Mutex(State())
+  private let state = Monitor(State())
 
   init(directory: Directory, segmentByteCount: Int, storePrefix: UInt64) {
     self.directory = directory
@@ -59,7 +58,8 @@ final class SegmentReader: Sendable {
         header.storedByteCount == entry.storedByteCount, header.rawByteCount == entry.rawByteCount
       else {
         throw StoreError(
-          .corrupt, "\(place): the record is of \(header.kind) \(header.part), MD5 \(header.digest); the index expects "
+          .corrupt,
+          "\(place): the record is of \(header.kind) \(header.part), MD5 \(header.digest); the index expects "
             + "part \(part), MD5 \(entry.digest)")
       }
       let start = RecordHeader.byteCount
@@ -87,7 +87,7 @@ final class SegmentReader: Sendable {
     do throws(SystemCallFailure) {
       let file = try directory.open(segment.fileName, [.noFollow])
       mapping = try MappedFile(file, byteCount: segmentByteCount, isWritable: false)
-    } catch where error.isNotFound {
+    } catch  where error.isNotFound {
       throw StoreError(.corrupt, "segment \(segment): the file '\(error.subject)' is missing")
     } catch {
       throw StoreError(error)

@@ -63,7 +63,7 @@ private struct TreePath {
     guard let name = components.last else { throw StoreError(.unusableFile, "its name is empty") }
     do throws(SystemCallFailure) {
       return (try root.openBeneath(makingDirectories: components.dropLast()), name)
-    } catch where error.isEscape {
+    } catch  where error.isEscape {
       throw StoreError(.unusableFile, "\(error.subject): leads over a symbolic link; not written")
     } catch {
       throw StoreError(user: error)

@@ -70,9 +70,8 @@ private struct TreeWalk {
     while true {
       let entry: [UInt8]?
       do throws(SystemCallFailure) {
-        let opened = try listing ?? directory.listing()
-        listing = opened
-        entry = try opened.next()
+        if listing == nil { listing = try directory.listing() }
+        entry = try listing?.next()
       } catch {
         report(directory.path, StoreError(user: error))
         return
@@ -80,7 +79,7 @@ private struct TreeWalk {
       guard let entry else { return }
       do throws(StoreError) {
         try visit(entry, in: directory, name + [UInt8(ascii: "/")] + entry, handOver)
-      } catch where error.code == .unusableFile {
+      } catch  where error.code == .unusableFile {
         report(directory.path.appending(entry), error)
       }
     }

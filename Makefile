@@ -1,0 +1,67 @@
+# pfs: `make demo` shows it at work, `make test` runs every promise. `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+FILE ?=
+
+# What is linked against, and what the tests run (mkfs.ext4, mount).
+PACKAGES := liblmdb-dev zlib1g-dev libisal-dev libyaml-dev libedit-dev pkg-config e2fsprogs mount
+RELEASE := swift build --configuration release --static-swift-stdlib \
+	--explicit-target-dependency-import-check error
+RELEASE_DIRECTORY := .build/release
+SOURCES := Package.swift Sources Tests
+# A crash that a test expects must not wait for a backtrace.
+TEST := SWIFT_BACKTRACE=enable=no PFS_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs \
+	PFS_BENCH_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs-bench swift test
+
+.PHONY: help deps build demo test test-unit test-thread test-address check format bench install uninstall clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+deps: ## Install the Debian packages that are missing (as root or with sudo)
+	@.ci/install-packages $(PACKAGES)
+
+build: deps ## Build the commands, the Swift runtime inside
+	$(RELEASE) --product pfs
+	$(RELEASE) --product pfs-bench
+
+demo: build ## Store a file, list, restore, compare and delete it: make demo FILE=path takes yours
+	@.ci/demo $(RELEASE_DIRECTORY)/pfs "$(FILE)"
+
+test: check test-unit test-thread test-address ## The whole suite
+
+test-unit: build ## The suite without sanitizers, through the release binary
+	$(TEST)
+
+# The sanitizers watch the layers that share memory; the commands have run above.
+test-thread: deps ## The engine under the thread sanitizer
+	TSAN_OPTIONS="suppressions=$(CURDIR)/.ci/thread-sanitizer.supp halt_on_error=1" SWIFT_BACKTRACE=enable=no \
+	swift test --sanitize=thread --scratch-path .build/thread --filter '^(StorageIO|LMDB|SegmentStore)Tests\.'
+
+test-address: deps ## The engine and the codecs under the address sanitizer
+	ASAN_OPTIONS="detect_leaks=0" SWIFT_BACKTRACE=enable=no \
+	swift test --sanitize=address --scratch-path .build/address \
+	--filter '^(StorageIO|LMDB|Codecs|YAML|SegmentStore)Tests\.'
+
+check: ## Formatting, layers and size of files
+	swift format lint --strict --recursive $(SOURCES)
+	@.ci/check-layers
+
+format: ## Bring all sources into the one form
+	swift format --in-place --recursive $(SOURCES)
+
+bench: build ## Throughput against memory limits, beside the bare work
+	Benchmarks/run-sweep
+
+install: build ## Install the commands below PREFIX (/usr/local)
+	install -D -m 755 $(RELEASE_DIRECTORY)/pfs $(DESTDIR)$(PREFIX)/bin/pfs
+	install -D -m 755 $(RELEASE_DIRECTORY)/pfs-bench $(DESTDIR)$(PREFIX)/bin/pfs-bench
+
+uninstall: ## Remove them again
+	rm -f $(DESTDIR)$(PREFIX)/bin/pfs $(DESTDIR)$(PREFIX)/bin/pfs-bench
+
+clean: ## Remove all that was built
+	rm -rf .build
