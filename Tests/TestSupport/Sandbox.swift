@@ -25,8 +25,8 @@ public final class Sandbox {
   public let root: BytePath
   /// Where commands run.
   public let work: BytePath
-  /// The store that the environment names; ``init()`` does not make it.
-  public let store: BytePath
+  /// The store that the environment names. It is not made beforehand.
+  public var store: BytePath { didSet { environment["PFS_STORE"] = store.text } }
   /// What commands see of the environment: all of it.
   public var environment: [String: String]
   /// Files that the test has damaged: the last check demands that they are reported.
@@ -34,6 +34,7 @@ public final class Sandbox {
   /// Whether the store is checked at the end; false where a test leaves none that can be opened.
   public var isChecked = true
   private let temporary: TemporaryDirectory
+  private var fileSystem: LoopFileSystem?
 
   /// Runs `body` in a new sandbox, then demands that every file that is listed as ready can be read.
   public static func use(_ body: (Sandbox) throws -> Void) throws {
@@ -151,7 +152,15 @@ public final class Sandbox {
     guard result.exitStatus == 0 else { throw TestFailure("\(result)") }
   }
 
+  /// A small file system of its own, which stays until the store has been checked.
+  public func mountFileSystem(byteCount: Int) throws -> LoopFileSystem {
+    let mounted = try LoopFileSystem(in: root, byteCount: byteCount)
+    fileSystem = mounted
+    return mounted
+  }
+
   private func clear() {
+    fileSystem?.unmount()
     for name in ["work", "store", "home"] {
       do { try (root / name).remove() } catch {
         FileHandle.standardError.write(Data("\(root / name) stays behind: \(error)\n".utf8))
