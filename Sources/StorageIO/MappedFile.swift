@@ -29,6 +29,8 @@ import Glibc
       throw SystemCallFailure("mmap", "'\(file.path)'")
     }
     unsafe base = address
+    // Large folios where the file system has them: fewer faults. A hint, so its failure means nothing.
+    if isWritable { _ = unsafe madvise(address, byteCount, MADV_HUGEPAGE) }
     self.byteCount = byteCount
     self.isWritable = isWritable
     path = file.path
@@ -76,6 +78,19 @@ import Glibc
   /// Makes the pages of `range` ready to be written, in bulk.
   public func populateForWriting(_ range: Range<Int>) throws(SystemCallFailure) {
     try advise(range, populateWrite, "madvise(MADV_POPULATE_WRITE)")
+  }
+
+  /// Takes the whole pages of `range` out of the address space of this process; their bytes stay in the file.
+  ///
+  /// A mapped page that is written back has to be write-protected first, on every processor; one that is not mapped
+  /// has not. Touching it again brings it back.
+  public func detachPages(_ range: Range<Int>) {
+    check(range)
+    let start = (range.lowerBound + pageByteCount - 1) & ~(pageByteCount - 1)
+    let end = range.upperBound & ~(pageByteCount - 1)
+    guard start < end else { return }
+    // Safe: a shared mapping of a file, whose pages keep what was written. A hint, so its failure means nothing.
+    _ = unsafe madvise(base + start, end - start, MADV_DONTNEED)
   }
 
   private func advise(_ range: Range<Int>, _ advice: Int32, _ call: String) throws(SystemCallFailure) {

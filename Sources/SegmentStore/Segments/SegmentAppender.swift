@@ -221,6 +221,7 @@ final class SegmentAppender: @unchecked Sendable {
 
   private func startWritebackInStrides() {
     guard tail - writebackEnd >= SegmentAppender.writebackStrideByteCount else { return }
+    mapping?.detachPages(writebackEnd..<tail)
     file.startWriteback(writebackEnd..<tail)
     writebackEnd = tail
   }
