@@ -3,9 +3,11 @@ import TestSupport
 import Testing
 
 @Suite("Bad input") struct BadInputTests {
-  @Test("that does not exist is exit status 1 and one clear line", arguments: [
-    "missing", "missing/below", "file/below", "dangling", "",
-  ])
+  @Test(
+    "that does not exist is exit status 1 and one clear line",
+    arguments: [
+      "missing", "missing/below", "file/below", "dangling", "",
+    ])
   func missing(name: String) throws {
     try withStore { sandbox in
       try (sandbox.work / "file").write("contents")

@@ -70,9 +70,11 @@ struct FullDiskTests {
 }
 
 @Suite("Full device") struct FullDeviceTests {
-  @Test("under standard output is an error, not silence", arguments: [
-    ["get", "1", "-o", "-"], ["list"], ["info", "1"], ["--json", "list"], ["stats"], ["help"],
-  ])
+  @Test(
+    "under standard output is an error, not silence",
+    arguments: [
+      ["get", "1", "-o", "-"], ["list"], ["info", "1"], ["--json", "list"], ["stats"], ["help"],
+    ])
   func standardOutput(arguments: [String]) throws {
     try Sandbox.use { sandbox in
       try Sample(.random, seed: 4).write(100_000, to: sandbox.work / "file")

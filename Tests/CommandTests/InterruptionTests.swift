@@ -69,7 +69,9 @@ import Testing
     }
   }
 
-  @Test("by kill -9 at any moment of a put keeps what was stored and half stores nothing", arguments: 1...8 as ClosedRange<UInt64>)
+  @Test(
+    "by kill -9 at any moment of a put keeps what was stored and half stores nothing",
+    arguments: 1...8 as ClosedRange<UInt64>)
   func killedPut(seed: UInt64) throws {
     try Sandbox.use { sandbox in
       try prepare(sandbox)
@@ -81,7 +83,9 @@ import Testing
       for _ in 0..<2 {
         let moment = Int(random.next() % UInt64(byteCount + 4 << 20))
         let putting = try sandbox.command("put", "big").start()
-        try wait(for: "the put to have read \(moment) bytes") { !putting.isRunning || (putting.readByteCount ?? .max) >= moment }
+        try wait(for: "the put to have read \(moment) bytes") {
+          !putting.isRunning || (putting.readByteCount ?? .max) >= moment
+        }
         putting.kill()
         let result = try putting.wait()
 

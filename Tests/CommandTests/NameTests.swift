@@ -98,9 +98,11 @@ struct OddName: Sendable, CustomTestStringConvertible {
     }
   }
 
-  @Test("that is a number too large for an id is exit status 4", arguments: [
-    "0", "18446744073709551615", "18446744073709551616", "99999999999999999999999999",
-  ])
+  @Test(
+    "that is a number too large for an id is exit status 4",
+    arguments: [
+      "0", "18446744073709551615", "18446744073709551616", "99999999999999999999999999",
+    ])
   func hugeNumber(text: String) throws {
     try Sandbox.use { sandbox in
       try sandbox.done("init")

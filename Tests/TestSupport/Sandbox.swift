@@ -107,6 +107,13 @@ public final class Sandbox {
     public let name: String
     public let status: String
     public let byteCount: Int
+
+    public init(id: Int, name: String, status: String, byteCount: Int) {
+      self.id = id
+      self.name = name
+      self.status = status
+      self.byteCount = byteCount
+    }
   }
 
   /// Stores a file.
