@@ -12,16 +12,37 @@ package struct CommandHelp: Sendable {
     }
   }
 
+  /// A line to type, and what it does.
+  package struct Example: Hashable, Sendable {
+    package let line: String
+    package let effect: String
+
+    /// Makes an example; neither text holds a newline.
+    package init(_ line: String, _ effect: String) {
+      self.line = line
+      self.effect = effect
+    }
+  }
+
   /// The ways to call the command, each such as `pfs put [OPTIONS] PATH...`.
   package let usages: [String]
   /// What the command does: one or more sentences.
   package let summary: String
+  /// The commands of a program that has several, after the summary.
+  package let commands: [Example]
   package let sections: [Section]
   /// Paragraphs after the options.
   package let notes: [String]
+  /// At the end.
+  package let examples: [Example]
 
   /// Makes the help of a command; sections without options are left out.
-  package init(usages: [String], summary: String, sections: [Section] = [], notes: [String] = []) {
+  package init(
+    usages: [String], summary: String, commands: [Example] = [], sections: [Section] = [], notes: [String] = [],
+    examples: [Example] = []
+  ) {
+    self.commands = commands
+    self.examples = examples
     self.usages = usages
     self.summary = summary
     self.sections = sections
@@ -44,10 +65,20 @@ package struct CommandHelp: Sendable {
         }
       })
     paragraphs.append(TextWrapping.lines(summary, columnLimit: columnLimit))
+    if !commands.isEmpty { paragraphs.append(["Commands:"] + Self.lines(commands)) }
     for section in sections where !section.table.options.isEmpty {
       paragraphs.append(["\(section.title):"] + section.table.helpLines(columnLimit: columnLimit))
     }
     for note in notes { paragraphs.append(TextWrapping.lines(note, columnLimit: columnLimit)) }
+    if !examples.isEmpty { paragraphs.append(["Examples:"] + Self.lines(examples)) }
     return paragraphs.filter { !$0.isEmpty }.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
+  }
+
+  /// What is to be typed stays in one line, as it is meant to be copied.
+  private static func lines(_ examples: [Example]) -> [String] {
+    let widest = examples.map { example in DisplayWidth.columns(of: example.line) }.max() ?? 0
+    return examples.map { example in
+      "  " + DisplayWidth.padded(example.line, to: widest) + "  " + example.effect
+    }
   }
 }

@@ -20,9 +20,14 @@ package enum LineEditor {
     var savedTerminal: termios?
     var completer: Completer?
     var lastLine: [UInt8] = []
+    var isReading = false
+    /// To be shown above the line that is being typed.
+    var pending: [(bytes: [UInt8], stream: StandardStream)] = []
+    var isStopped = false
   }
 
   private static let state = Mutex(State())
+  private static let wakeUp = WakeUp()
 
   /// Prepares the editor; once in a process, before other threads run, when standard input is a terminal.
   ///
@@ -48,6 +53,8 @@ package enum LineEditor {
     // Safe: one thread, before the library is initialised; the name is never freed.
     unsafe rl_readline_name = UnsafePointer(strdup("pfs"))
     unsafe rl_outstream = stderr
+    // Safe: called on the thread that reads a line.
+    unsafe rl_getc_function = { _ in LineEditor.nextCharacter() }
     using_history()
     stifle_history(Int32(clamping: historyLineLimit))
     guard completer != nil else { return }
@@ -64,8 +71,15 @@ package enum LineEditor {
   /// - Parameter prompt: printable text; a zero byte ends it.
   package static func readLine(prompt: String) -> [UInt8]? {
     requireOwner()
+    let mayRead = state.withLock { state in
+      state.isReading = !state.isStopped
+      return state.isReading
+    }
+    guard mayRead else { return nil }
     // Safe: the line is ours, is copied and freed once.
-    guard let text = unsafe readline(prompt) else { return nil }
+    let answer = unsafe readline(prompt)
+    endReading()
+    guard let text = unsafe answer else { return nil }
     defer { unsafe free(text) }
     let line = unsafe CStrings.bytes(of: text)
     let isNew = state.withLock { state in
@@ -77,6 +91,24 @@ package enum LineEditor {
       unsafe add_history(text)
     }
     return line
+  }
+
+  /// Writes whole lines to `stream` above the line that is being typed, which stays as it is. For any thread.
+  /// - Returns: Whether it will be written; if not, no line is being read, and the caller writes it.
+  package static func showAbove(_ bytes: [UInt8], on stream: StandardStream) -> Bool {
+    let isTaken = state.withLock { state in
+      if state.isReading { state.pending.append((bytes, stream)) }
+      return state.isReading
+    }
+    if isTaken { wakeUp?.wake() }
+    return isTaken
+  }
+
+  /// Ends the input here: the line that is being read is given up, and ``readLine(prompt:)`` gives nil from now on.
+  /// For any thread.
+  package static func stop() {
+    state.withLock { state in state.isStopped = true }
+    wakeUp?.wake()
   }
 
   /// Reads the history from the file at `path`; a file that is not there is an empty history.
@@ -103,6 +135,61 @@ package enum LineEditor {
     guard var terminal = state.withLock({ state in state.savedTerminal }) else { return }
     // Safe: the structure outlives the call. What fails here fails on the way out.
     _ = unsafe tcsetattr(StandardStream.input.rawValue, TCSANOW, &terminal)
+  }
+
+  /// What the library calls for each typed character: -1 at the end.
+  private static func nextCharacter() -> Int32 {
+    while let wakeUp, wakeUp.wait() == .woken {
+      if state.withLock({ state in state.isStopped }) { return -1 }
+      showPending(clearing: true)
+      rl_forced_update_display()
+      // Safe: the stream of the prompt, of which the library wrote to the buffer.
+      unsafe fflush(stderr)
+    }
+    guard let first = nextByte() else { return -1 }
+    guard first >= 0x80 else { return Int32(first) }
+    // The terminal is in UTF-8, as `start` sees to: the leading ones say how many bytes there are.
+    let count = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1
+    var scalar = UInt32(first) & (0x3F >> UInt32(count))
+    for _ in 0..<count {
+      guard let next = nextByte() else { return -1 }
+      scalar = scalar << 6 | UInt32(next & 0x3F)
+    }
+    return Int32(bitPattern: scalar)
+  }
+
+  private static func nextByte() -> UInt8? {
+    var byte: UInt8 = 0
+    while true {
+      // Safe: one byte, which outlives the call.
+      let count = unsafe read(StandardStream.input.rawValue, &byte, 1)
+      if count == 1 { return byte }
+      guard count < 0, errno == EINTR || errno == EAGAIN else { return nil }
+      if errno == EAGAIN { StandardStreams.waitUntilReady(.input, for: POLLIN) }
+    }
+  }
+
+  private static func endReading() {
+    while true {
+      let isDone = state.withLock { state in
+        if state.pending.isEmpty { state.isReading = false }
+        return !state.isReading
+      }
+      if isDone { return }
+      showPending(clearing: false)
+    }
+  }
+
+  private static func showPending(clearing: Bool) {
+    let lines = state.withLock { state in
+      defer { state.pending = [] }
+      return state.pending
+    }
+    // Nobody can be told what fails here: it is the terminal that has gone.
+    do throws(ConsoleFailure) {
+      if clearing, !lines.isEmpty { try StandardStreams.write("\r\u{1B}[K", to: .error) }
+      for line in lines { try StandardStreams.write(line.bytes, to: line.stream) }
+    } catch {}
   }
 
   /// Calls one of the history functions, which answer with 0 or an error number.

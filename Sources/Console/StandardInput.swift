@@ -14,6 +14,8 @@ package enum StandardInput {
   }
 
   private static let state = Mutex(State())
+  private static let wakeUp = WakeUp()
+  private static let isStopped = Atomic(false)
   private static let chunkByteCount = 64 << 10
 
   /// The next line as bytes, without its newline, or nil at the end; the last line need not end in a newline.
@@ -23,6 +25,7 @@ package enum StandardInput {
   ///   after that), `.system` if reading fails.
   package static func readLine() throws(ConsoleFailure) -> [UInt8]? {
     try state.withLock { (state) throws(ConsoleFailure) in
+      if isStopped.load(ordering: .acquiring) { return nil }
       var searchedOffset = state.offset
       while true {
         if let end = state.buffer[searchedOffset...].firstIndex(of: UInt8(ascii: "\n")) {
@@ -31,6 +34,7 @@ package enum StandardInput {
           return line
         }
         searchedOffset = state.buffer.count
+        if isStopped.load(ordering: .acquiring) { return nil }
         if state.hasEnded {
           let rest = Array(state.buffer[state.offset...])
           state.offset = state.buffer.count
@@ -49,9 +53,16 @@ package enum StandardInput {
     }
   }
 
+  /// Ends the input here: ``readLine()`` gives what it has read ahead no more, and nil. For any thread.
+  package static func stop() {
+    isStopped.store(true, ordering: .releasing)
+    wakeUp?.wake()
+  }
+
   /// The next bytes, empty at the end.
   private static func readChunk() throws(ConsoleFailure) -> [UInt8] {
     while true {
+      if let wakeUp, wakeUp.wait() == .woken { return [] }
       var errorNumber: Int32 = 0
       // Safe: at most the capacity is read, and exactly what was read counts as initialised.
       let chunk = unsafe [UInt8](unsafeUninitializedCapacity: chunkByteCount) { buffer, count in

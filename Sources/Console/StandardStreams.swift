@@ -60,6 +60,13 @@ package enum StandardStreams {
     return status == 0 && size.ws_col > 0 ? Int(size.ws_col) : nil
   }
 
+  /// Whether somebody can still read what is written to `stream`; false for a pipe whose other end was closed.
+  package static func hasReader(_ stream: StandardStream) -> Bool {
+    var descriptor = pollfd(fd: stream.rawValue, events: Int16(POLLOUT), revents: 0)
+    // Safe: one structure, which outlives the call; it does not block.
+    return unsafe poll(&descriptor, 1, 0) <= 0 || descriptor.revents & Int16(POLLERR) == 0
+  }
+
   /// Blocks until the stream can be read or written, or fails at the next attempt.
   static func waitUntilReady(_ stream: StandardStream, for event: Int32) {
     var descriptor = pollfd(fd: stream.rawValue, events: Int16(event), revents: 0)

@@ -1,0 +1,108 @@
+import CommandSupport
+import SegmentStore
+
+/// `pfs delete`: removes files.
+struct DeleteCommand: Command {
+  static let name = "delete"
+  static let summary = "delete files and give their space back"
+  static let options = OptionTable([
+    .init("recursive", short: "r", help: "Delete every file below a name, in all versions."),
+    .init("all-versions", help: "Delete all versions of a name, not only the newest."),
+    .init("dry-run", help: "Say what would be deleted, and delete nothing."),
+  ])
+  static let help = CommandHelp(
+    ["pfs delete [OPTIONS] ID|NAME...", "pfs delete -r [OPTIONS] NAME..."],
+    "Delete files and give their space back. Digits alone are an id, ./123 is the name 123, and a name means the "
+      + "newest version of it. Prints the id, a tab and the name of each file that is gone for good. Waits for those "
+      + "who read a file, at most as long as --lock-timeout says.",
+    options: options,
+    examples: [
+      .init("pfs delete 7 old.img", "two files"),
+      .init("pfs delete --all-versions disk.img", "every file with this name"),
+      .init("pfs delete -r --dry-run photos", "what would go"),
+    ])
+
+  private let arguments: [[UInt8]]
+  private let isRecursive: Bool
+  private let takesAllVersions: Bool
+  private let isDryRun: Bool
+
+  init(_ line: ParsedOptions) throws(CommandError) {
+    arguments = line.operands
+    isRecursive = line.contains("recursive")
+    takesAllVersions = line.contains("all-versions")
+    isDryRun = line.contains("dry-run")
+    if arguments.isEmpty {
+      throw CommandError(.wrongUsage, "no ID or NAME is given", advice: "see 'pfs help delete'")
+    }
+  }
+
+  func run(in context: CommandContext) throws(CommandError) -> ExitStatus {
+    var total = Total()
+    let status = try context.forEach(arguments) { (argument) throws(CommandError) in
+      if isRecursive { return try deleteTree(argument, context, &total) }
+      let argument = try FileArgument(argument)
+      let store = try context.store()
+      let files = takesAllVersions ? try argument.findAll(in: store) : [try argument.find(in: store)]
+      return try delete(files, in: store, context, &total)
+    }
+    if isDryRun {
+      let (fileCount, size) = (total.fileCount, ByteSize.text(total.storedByteCount))
+      context.output.notice("would delete \(fileCount) \(fileCount == 1 ? "file" : "files") that take \(size)")
+    }
+    return status
+  }
+
+  private struct Total {
+    var fileCount = 0
+    var storedByteCount = 0
+  }
+
+  /// All versions of all files below a name, page by page, so that memory does not grow with their number.
+  private func deleteTree(
+    _ argument: [UInt8], _ context: CommandContext, _ total: inout Total
+  ) throws(CommandError) -> ExitStatus {
+    let prefix = try FileArgument.prefix(argument)
+    let below = prefix.bytes + [UInt8(ascii: "/")]
+    let store = try context.store()
+    var first = ExitStatus.done
+    var last: FileName?
+    while true {
+      let page = try translating { () throws(StoreError) in
+        try store.newestFiles(namePrefix: below, after: last, limit: 256)
+      }
+      guard let end = page.last else { break }
+      for file in page {
+        let versions = try translating { () throws(StoreError) in try store.files(named: file.name) }
+        let status = try delete(versions, in: store, context, &total)
+        if first == .done { first = status }
+      }
+      last = end.name
+    }
+    if last == nil { throw CommandError(.notFound, "no file below '\(DisplayName.escaped(prefix.bytes))/'") }
+    return first
+  }
+
+  private func delete(
+    _ files: [StoredFile], in store: Store, _ context: CommandContext, _ total: inout Total
+  ) throws(CommandError) -> ExitStatus {
+    try context.forEach(files) { (file) throws(CommandError) in
+      if !isDryRun {
+        try translating { () throws(StoreError) in try store.delete(file.id, cancellation: context.cancellation) }
+      }
+      total.fileCount += 1
+      total.storedByteCount += file.storedByteCount
+      let report = FileReport(file)
+      guard context.output.isJSON else {
+        try context.output.results(report.line)
+        return .done
+      }
+      let members: [JSONValue.Member] = [
+        .init("deleted", .bool(!isDryRun)), .init("size", .integer(Int64(file.byteCount))),
+        .init("stored_size", .integer(Int64(file.storedByteCount))),
+      ]
+      try context.output.result(.object(report.idAndName + members))
+      return .done
+    }
+  }
+}

@@ -1,0 +1,170 @@
+import CommandSupport
+import Console
+import SegmentStore
+
+/// `pfs get`: restores files.
+struct GetCommand: Command {
+  static let name = "get"
+  static let summary = "restore files"
+  static let showsProgress = true
+  static let options = OptionTable([
+    .init("output", short: "o", value: "PATH", help: "Where to write it; '-' is standard output."),
+    .init("recursive", short: "r", help: "Restore every file below a name, the newest version of each."),
+    .init("force", help: "Overwrite what is there."),
+  ])
+  static let help = CommandHelp(
+    ["pfs get [OPTIONS] ID|NAME", "pfs get -r [OPTIONS] NAME"],
+    "Restore a file: exactly, or not at all. Digits alone are an id, ./123 is the name 123, and a name means the "
+      + "newest version of it. Written to the last component of its name in the working directory, unless -o says "
+      + "otherwise; if that is a directory, into it. The output appears when it is whole and verified.",
+    options: options,
+    notes: ["With -r the files below NAME go into the directory PATH, or else the last component of NAME."],
+    examples: [
+      .init("pfs get disk.img", "write ./disk.img"),
+      .init("pfs get 7 -o /tmp/old.img", "an older version, by its id"),
+      .init("pfs get -o - db.sql | psql db", "to a program"),
+      .init("pfs get -r photos -o /tmp/photos", "a tree"),
+    ])
+
+  private enum Target {
+    case standardOutput
+    /// Nil: as the name says.
+    case path([UInt8]?)
+  }
+
+  private let argument: [UInt8]
+  private let target: Target
+  private let isRecursive: Bool
+  private let isForced: Bool
+
+  init(_ line: ParsedOptions) throws(CommandError) {
+    guard line.operands.count == 1 else {
+      throw CommandError(
+        .wrongUsage, line.operands.isEmpty ? "no ID or NAME is given" : "more than one ID or NAME is given",
+        advice: "see 'pfs help get'")
+    }
+    argument = line.operands[0]
+    isRecursive = line.contains("recursive")
+    isForced = line.contains("force")
+    let output = line.value(of: "output")
+    if output == [] { throw CommandError(.wrongUsage, "option '--output': the path is empty") }
+    target = output == Array("-".utf8) ? .standardOutput : .path(output)
+    guard case .standardOutput = target else { return }
+    if isRecursive { throw CommandError(.wrongUsage, "a tree of files cannot go to standard output") }
+    if line.contains("json") {
+      throw CommandError(.wrongUsage, "--json and -o - both want standard output")
+    }
+  }
+
+  func run(in context: CommandContext) throws(CommandError) -> ExitStatus {
+    if isRecursive { return try getTree(context) }
+    let argument = try FileArgument(argument)
+    let store = try context.store()
+    let file = try argument.find(in: store)
+    context.progress.begin(file.name.bytes, totalByteCount: file.byteCount)
+    guard case .path(let given) = target else {
+      try writeToStandardOutput(file, store, context)
+      return .done
+    }
+    let path = try GetCommand.path(given, for: file)
+    try translating { () throws(StoreError) in
+      try store.get(
+        file.id, to: try target(path), cancellation: context.cancellation, progress: context.progress.add)
+    }
+    try report(file, path, context)
+    return .done
+  }
+
+  /// A file, or a device such as `/dev/null`, which is written to and never replaced.
+  private func target(_ path: FilePath) throws(StoreError) -> GetTarget {
+    switch ConsolePath.kind(path.bytes) {
+    case .characterDevice:
+      do { return .stream(try File.open(path, .write)) } catch {
+        throw StoreError(.unusableFile, error.description)
+      }
+    case .other:
+      throw StoreError(
+        .unusableFile, "'\(path)': is neither a file nor a directory", advice: "use -o - and a redirection")
+    default: return .file(path, replacing: isForced)
+    }
+  }
+
+  /// Where the file is to go.
+  private static func path(_ given: [UInt8]?, for file: StoredFile) throws(CommandError) -> FilePath {
+    guard let given else { return FilePath(bytes: try lastComponent(of: file)) }
+    if ConsolePath.kind(given) == .directory {
+      return FilePath(bytes: given).appending(try lastComponent(of: file))
+    }
+    guard given.last != UInt8(ascii: "/") else {
+      throw CommandError(.failed, "\(DisplayName.escaped(given)): no such directory")
+    }
+    return FilePath(bytes: given)
+  }
+
+  private static func lastComponent(of file: StoredFile) throws(CommandError) -> [UInt8] {
+    let name = file.name.bytes
+    let slash = UInt8(ascii: "/")
+    let last = name.lastIndex(of: slash).map { Array(name[($0 + 1)...]) } ?? name
+    guard !last.isEmpty, last != Array(".".utf8), last != Array("..".utf8) else {
+      throw CommandError(
+        .wrongUsage, "the name '\(DisplayName.escaped(name))' does not say what to call the file",
+        advice: "name the output with -o PATH")
+    }
+    return last
+  }
+
+  private func writeToStandardOutput(
+    _ file: StoredFile, _ store: Store, _ context: CommandContext
+  ) throws(CommandError) {
+    let output: File
+    do { output = try File.standardStream(1) } catch { throw CommandError(.failed, error.description) }
+    do throws(StoreError) {
+      try store.get(
+        file.id, to: .stream(output), cancellation: context.cancellation, progress: context.progress.add)
+    } catch {
+      // Who reads has seen enough: nothing to complain about.
+      if error.code == .unusableFile, !StandardStreams.hasReader(.output) { throw CommandError(.failed, nil) }
+      throw CommandError(error)
+    }
+  }
+
+  private func getTree(_ context: CommandContext) throws(CommandError) -> ExitStatus {
+    let prefix = try FileArgument.prefix(argument)
+    var directory = FilePath(bytes: FilePath(bytes: prefix.bytes).lastComponent)
+    if case .path(let given?) = target { directory = FilePath(bytes: given) }
+    if [[], Array(".".utf8), Array("..".utf8)].contains(directory.bytes), case .path(nil) = target {
+      throw CommandError(
+        .wrongUsage, "the name '\(DisplayName.escaped(prefix.bytes))' does not say what to call the directory",
+        advice: "name it with -o DIR")
+    }
+    let root = directory
+    let store = try context.store()
+    context.progress.begin(prefix.bytes, totalByteCount: nil)
+    let failures = FirstFailure()
+    _ = try translating { () throws(StoreError) in
+      try store.getTree(
+        prefix, into: root, replacing: isForced, cancellation: context.cancellation, progress: context.progress.add,
+        onRestored: { file in
+          let path = root.appending(Array(file.name.bytes.dropFirst(prefix.bytes.count + 1)))
+          do throws(CommandError) { try report(file, path, context) } catch { context.cancellation.cancel() }
+        },
+        onFailed: { file, error in
+          let error = CommandError(error, subject: file.name.bytes)
+          failures.note(error.status)
+          context.output.report(error)
+        })
+    }
+    return failures.status
+  }
+
+  private func report(_ file: StoredFile, _ path: FilePath, _ context: CommandContext) throws(CommandError) {
+    let report = FileReport(file)
+    let shownPath = DisplayName.escaped(path.bytes)
+    context.output.detail("restored \(report.name) -> \(shownPath)")
+    guard context.output.isJSON else { return }
+    let members: [JSONValue.Member] = [
+      .init("output", .string(shownPath)), .init("size", .integer(Int64(file.byteCount))),
+    ]
+    try context.output.result(.object(report.idAndName + members))
+  }
+}

@@ -1,0 +1,52 @@
+import CommandSupport
+import SegmentStore
+
+/// `pfs init`: makes a store.
+struct InitCommand: Command {
+  static let name = "init"
+  static let summary = "make a store"
+  static let options = OptionTable([
+    .init(
+      "segment-size", value: "SIZE", help: "The size of a segment file, a power of two, 1MiB to 4GiB (default 64MiB)."),
+    .init("part-size", value: "SIZE", help: "The size of the parts of a file, 4KiB to half a segment (default 1MiB)."),
+  ])
+  static let help = CommandHelp(
+    ["pfs init [OPTIONS]"],
+    "Make an empty store: at --store, $PFS_STORE, 'path' of the configuration, or ~/.local/share/pfs. There must be "
+      + "nothing yet, or an empty directory. 'pfs put' makes a store too when there is none.",
+    options: options,
+    examples: [
+      .init("pfs --store /data/pfs init", "a store with the usual sizes"),
+      .init("pfs init --segment-size 1GiB --part-size 4MiB", "for few, very large files"),
+    ])
+
+  private let segmentByteCount: Int?
+  private let partByteCount: Int?
+
+  init(_ line: ParsedOptions) throws(CommandError) {
+    segmentByteCount = try translatingUsage { () throws(UsageError) in try line.byteCount(of: "segment-size") }
+    partByteCount = try translatingUsage { () throws(UsageError) in try line.byteCount(of: "part-size") }
+    guard line.operands.isEmpty else {
+      throw CommandError(
+        .wrongUsage, "'\(DisplayName.escaped(line.operands[0]))': init takes no arguments",
+        advice: "name the place with --store DIR")
+    }
+  }
+
+  func run(in context: CommandContext) throws(CommandError) -> ExitStatus {
+    var options = context.stores.creationOptions
+    if let segmentByteCount { options.segmentByteCount = segmentByteCount }
+    if let partByteCount { options.partByteCount = partByteCount }
+    let path = context.stores.path
+    try translating { () throws(StoreError) in try Store.create(at: path, options) }
+    if context.output.isJSON {
+      try context.output.result([
+        "path": .string(DisplayName.escaped(path.bytes)), "segment_size": .integer(Int64(options.segmentByteCount)),
+        "part_size": .integer(Int64(options.partByteCount)),
+      ])
+    } else {
+      try context.output.results("made the store '\(DisplayName.escaped(path.bytes))'\n")
+    }
+    return .done
+  }
+}
