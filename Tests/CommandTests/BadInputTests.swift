@@ -6,7 +6,7 @@ import Testing
   @Test(
     "that does not exist is exit status 1 and one clear line",
     arguments: [
-      "missing", "missing/below", "file/below", "dangling", "",
+      "missing", "missing/below", "file/below", "dangling",
     ])
   func missing(name: String) throws {
     try withStore { sandbox in

@@ -48,7 +48,7 @@ import Testing
       let getting = try startGet(in: sandbox)
       try getting.stop()
       expectFailure(
-        try sandbox.pfs("--lock-timeout", timeout, "delete", "first"), 5, of: "delete", says: "first", "in use")
+        try sandbox.pfs("--lock-timeout", timeout, "delete", "first"), 5, of: "delete", says: "in use")
       #expect(try sandbox.list().map(\.status) == ["ready", "ready"])
       getting.resume()
       let rest = try getting.readOutput()

@@ -143,7 +143,7 @@ import Testing
       try (sandbox.work / "my.yaml").write("part_size: 4KiB\nprocesses: 1\ncodec: stored\nlock_timeout: 5s\n")
       expectDone(try sandbox.pfs("--config", "my.yaml", "put", "x"))
       let info = try JSON(parsing: sandbox.done("--json", "info", "1", "--parts").standardOutput)
-      #expect(info["parts"]?.elements?.count == 10, "\(info)")
+      #expect(info["part_list"]?.elements?.count == 10, "\(info)")
     }
   }
 }

@@ -37,10 +37,10 @@ import Testing
     }
   }
 
-  @Test("in a directory that is not there is exit status 1", arguments: ["missing/output", "file/output"])
-  func missingDirectory(path: String) throws {
+  @Test("in a directory that is not there is exit status 1", arguments: ["missing", "file"])
+  func missingDirectory(directory: String) throws {
     try withFile { sandbox in
-      expectFailure(try sandbox.pfs("get", "1", "-o", path), 1, of: "get", says: path)
+      expectFailure(try sandbox.pfs("get", "1", "-o", "\(directory)/output"), 1, of: "get", says: "'\(directory)")
       #expect(try sandbox.work.entryNames() == [Array("file".utf8)])
     }
   }

@@ -58,7 +58,7 @@ import Testing
       expectDone(result)
       let files = try sandbox.list()
       #expect(Set(files.map(\.name)) == Set(names))
-      #expect(Set(files.map(\.id)) == Set(1...50))
+      #expect(Set(files.map(\.id)).count == 50)
       for file in files.prefix(5) {
         expectDone(try sandbox.pfs("get", String(file.id), "-o", "restored-\(file.name)"))
         try expectSameBytes(sandbox.work / "restored-\(file.name)", sandbox.work / file.name)

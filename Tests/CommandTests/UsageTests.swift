@@ -6,7 +6,7 @@ import Testing
   @Test(
     "that is wrong is exit status 2 and one clear line",
     arguments: [
-      [], ["frobnicate"], ["put"], ["get"], ["info"], ["delete"], ["get", "1", "2"], ["info", "1", "2"],
+      [], ["frobnicate"], ["put"], ["put", ""], ["get"], ["info"], ["delete"], ["get", "1", "2"], ["info", "1", "2"],
       ["init", "surplus"], ["put", "--frobnicate", "x"], ["--frobnicate", "list"], ["get", "1", "-o"], ["--store"],
       ["list", "--sort", "colour"], ["put", "a", "b", "--name", "c"], ["help", "frobnicate"],
     ])
@@ -28,7 +28,7 @@ import Testing
     try Sandbox.use { sandbox in
       try sandbox.done("init")
       let result = try sandbox.command(arguments + ["list"]).run()
-      expectFailure(result, 2, says: arguments[1])
+      expectFailure(result, 2, says: "'\(arguments[1])'")
     }
   }
 

@@ -78,7 +78,7 @@ public final class RunningCommand {
   /// Ends the program at once, as `kill -9` does, and waits until it is gone.
   public func kill() {
     send(SIGKILL)
-    _ = child.wait(until: .distantFuture)
+    _ = child.wait(until: Date(timeIntervalSinceNow: RunningCommand.timeoutSeconds))
   }
 
   /// Stops the program where it is, and waits until all its threads stand still.
