@@ -3,9 +3,17 @@ import StorageIO
 
 /// A run of part ids that follow one another in a file.
 struct PartExtent: Hashable, Sendable {
-  static let byteCount = 16
+  static let byteCount = Offset.end
   let first: PartID
   let count: Int
+
+  enum Offset {
+    static let first = 0
+    static let count = first + 8
+    static let end = count + 8
+
+    static let fields = FormatField.list(["first": first, "count": count], end: end)
+  }
 }
 
 /// One file as the payload of its manifest record has it, and as the index keeps it.
@@ -22,7 +30,7 @@ struct Manifest: Hashable, Sendable {
   var name: FileName
   var extents: [PartExtent]
 
-  private enum Offset {
+  enum Offset {
     static let byteCount = 0
     static let storedByteCount = byteCount + 8
     static let created = storedByteCount + 8
@@ -35,6 +43,13 @@ struct Manifest: Hashable, Sendable {
     static let nameByteCount = etagDigest + MD5Digest.byteCount
     static let reserved = nameByteCount + 2
     static let name = reserved + 6
+
+    static let fields = FormatField.list(
+      [
+        "byteCount": byteCount, "storedByteCount": storedByteCount, "created": created, "modified": modified,
+        "mode": mode, "partByteCount": partByteCount, "partCount": partCount, "extentCount": extentCount,
+        "etagDigest": etagDigest, "nameByteCount": nameByteCount, "reserved": reserved,
+      ], end: name)
   }
 
   var encodedByteCount: Int { Offset.name + name.bytes.count + extents.count * PartExtent.byteCount }
@@ -54,8 +69,8 @@ struct Manifest: Hashable, Sendable {
     writer.put(name.bytes, at: Offset.name)
     for (index, extent) in extents.enumerated() {
       let offset = Offset.name + name.bytes.count + index * PartExtent.byteCount
-      writer.put(extent.first.rawValue, at: offset)
-      writer.put(UInt64(extent.count), at: offset + 8)
+      writer.put(extent.first.rawValue, at: offset + PartExtent.Offset.first)
+      writer.put(UInt64(extent.count), at: offset + PartExtent.Offset.count)
     }
     return writer.bytes
   }
@@ -92,8 +107,8 @@ struct Manifest: Hashable, Sendable {
     var total = 0
     for index in 0..<extentCount {
       let offset = Offset.name + nameByteCount + index * PartExtent.byteCount
-      let count: UInt64 = reader.get(offset + 8)
-      let first: UInt64 = reader.get(offset)
+      let count: UInt64 = reader.get(offset + PartExtent.Offset.count)
+      let first: UInt64 = reader.get(offset + PartExtent.Offset.first)
       guard count > 0, count <= UInt64(Format.maximumPartCount), first > 0, first <= .max - count else {
         throw FormatFailure(.damaged, "manifest: extent \(index) of \(count) parts from part \(first)")
       }

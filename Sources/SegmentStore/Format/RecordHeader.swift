@@ -41,7 +41,7 @@ struct RecordHeader: Hashable, Sendable {
   /// The bytes of the segment that the record takes, alignment included.
   var recordByteCount: Int { Format.aligned(RecordHeader.byteCount + storedByteCount) }
 
-  private enum Offset {
+  enum Offset {
     static let magic = 0
     static let checksum = magic + 4
     static let kind = checksum + 4
@@ -59,6 +59,14 @@ struct RecordHeader: Hashable, Sendable {
     static let partNumber = file + 8
     static let digest = partNumber + 4
     static let reserved = digest + MD5Digest.byteCount
+
+    static let fields = FormatField.list(
+      [
+        "magic": magic, "checksum": checksum, "kind": kind, "codec": codec, "flags": flags,
+        "rawByteCount": rawByteCount, "storedByteCount": storedByteCount, "storedChecksum": storedChecksum,
+        "segment": segment, "offset": offset, "storePrefix": storePrefix, "sequence": sequence, "part": part,
+        "file": file, "partNumber": partNumber, "digest": digest, "reserved": reserved,
+      ], end: RecordHeader.byteCount)
   }
 
   func encoded() -> [UInt8] {

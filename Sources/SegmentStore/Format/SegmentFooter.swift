@@ -17,7 +17,7 @@ struct SegmentFooter: Hashable, Sendable {
     recordCount * RecordHeader.byteCount + trailerByteCount
   }
 
-  private enum Offset {
+  enum Offset {
     static let magic = 0
     static let recordCount = magic + 8
     static let tableChecksum = recordCount + 4
@@ -26,6 +26,12 @@ struct SegmentFooter: Hashable, Sendable {
     static let storePrefix = segment + 8
     static let reserved = storePrefix + 8
     static let checksum = SegmentFooter.trailerByteCount - 4
+
+    static let fields = FormatField.list(
+      [
+        "magic": magic, "recordCount": recordCount, "tableChecksum": tableChecksum, "tableOffset": tableOffset,
+        "segment": segment, "storePrefix": storePrefix, "reserved": reserved, "checksum": checksum,
+      ], end: SegmentFooter.trailerByteCount)
   }
 
   func encodedTrailer() -> [UInt8] {

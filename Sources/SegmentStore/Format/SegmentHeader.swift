@@ -14,7 +14,7 @@ struct SegmentHeader: Hashable, Sendable {
   /// The counters when the segment was made: whoever makes the index anew goes on above the highest it finds.
   let counters: Counters
 
-  private enum Offset {
+  enum Offset {
     static let magic = 0
     static let version = magic + 8
     static let byteCount = version + 4
@@ -28,6 +28,14 @@ struct SegmentHeader: Hashable, Sendable {
     static let counters = writer + 8
     static let reserved = counters + Counters.byteCount
     static let checksum = SegmentHeader.byteCount - 4
+
+    static let fields = FormatField.list(
+      [
+        "magic": magic, "version": version, "byteCount": byteCount, "compatibleFlags": compatibleFlags,
+        "incompatibleFlags": incompatibleFlags, "uuid": uuid, "segment": segment,
+        "segmentByteCount": segmentByteCount, "created": created, "writer": writer, "counters": counters,
+        "reserved": reserved, "checksum": checksum,
+      ], end: SegmentHeader.byteCount)
   }
 
   func encoded() -> [UInt8] {
@@ -88,7 +96,7 @@ struct SegmentHeader: Hashable, Sendable {
 
 /// The next number of each kind that has not been given out.
 struct Counters: Hashable, Sendable {
-  static let byteCount = 5 * 8
+  static let byteCount = Offset.end
 
   var nextFile: UInt64 = 1
   var nextPart: UInt64 = 1
@@ -96,13 +104,30 @@ struct Counters: Hashable, Sendable {
   var nextWriter: UInt64 = 1
   var nextSequence: UInt64 = 1
 
+  enum Offset {
+    static let nextFile = 0
+    static let nextPart = nextFile + 8
+    static let nextSegment = nextPart + 8
+    static let nextWriter = nextSegment + 8
+    static let nextSequence = nextWriter + 8
+    static let end = nextSequence + 8
+
+    static let fields = FormatField.list(
+      [
+        "nextFile": nextFile, "nextPart": nextPart, "nextSegment": nextSegment, "nextWriter": nextWriter,
+        "nextSequence": nextSequence,
+      ], end: end)
+  }
+
   init() {}
 
   func encoded() -> [UInt8] {
     var writer = ByteWriter(byteCount: Counters.byteCount)
-    for (index, value) in [nextFile, nextPart, nextSegment, nextWriter, nextSequence].enumerated() {
-      writer.put(value, at: index * 8)
-    }
+    writer.put(nextFile, at: Offset.nextFile)
+    writer.put(nextPart, at: Offset.nextPart)
+    writer.put(nextSegment, at: Offset.nextSegment)
+    writer.put(nextWriter, at: Offset.nextWriter)
+    writer.put(nextSequence, at: Offset.nextSequence)
     return writer.bytes
   }
 
@@ -111,10 +136,10 @@ struct Counters: Hashable, Sendable {
       throw FormatFailure(.damaged, "counters of \(bytes.count) bytes, \(Counters.byteCount) expected")
     }
     let reader = ByteReader(bytes)
-    nextFile = reader.get(0)
-    nextPart = reader.get(8)
-    nextSegment = reader.get(16)
-    nextWriter = reader.get(24)
-    nextSequence = reader.get(32)
+    nextFile = reader.get(Offset.nextFile)
+    nextPart = reader.get(Offset.nextPart)
+    nextSegment = reader.get(Offset.nextSegment)
+    nextWriter = reader.get(Offset.nextWriter)
+    nextSequence = reader.get(Offset.nextSequence)
   }
 }

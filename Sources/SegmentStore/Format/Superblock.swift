@@ -12,7 +12,7 @@ struct Superblock: Hashable, Sendable {
   let partByteCount: Int
   let createdNanoseconds: Int64
 
-  private enum Offset {
+  enum Offset {
     static let magic = 0
     static let version = magic + 8
     static let byteCount = version + 4
@@ -24,6 +24,13 @@ struct Superblock: Hashable, Sendable {
     static let created = partByteCount + 8
     static let reserved = created + 8
     static let checksum = Superblock.byteCount - 4
+
+    static let fields = FormatField.list(
+      [
+        "magic": magic, "version": version, "byteCount": byteCount, "compatibleFlags": compatibleFlags,
+        "incompatibleFlags": incompatibleFlags, "uuid": uuid, "segmentByteCount": segmentByteCount,
+        "partByteCount": partByteCount, "created": created, "reserved": reserved, "checksum": checksum,
+      ], end: Superblock.byteCount)
   }
 
   func encoded() -> [UInt8] {

@@ -40,7 +40,7 @@ private func expect(_ fields: [UInt8], _ byteCount: Int, _ what: String) throws(
 
 /// Where a record lies.
 struct RecordLocation: Hashable, Sendable {
-  static let byteCount = 24
+  static let byteCount = Offset.end
 
   let segment: SegmentID
   let offset: Int
@@ -49,10 +49,20 @@ struct RecordLocation: Hashable, Sendable {
 
   var end: Int { offset + recordByteCount }
 
+  enum Offset {
+    static let segment = 0
+    static let offset = segment + 8
+    static let recordByteCount = offset + 8
+    static let end = recordByteCount + 8
+
+    static let fields = FormatField.list(
+      ["segment": segment, "offset": offset, "recordByteCount": recordByteCount], end: end)
+  }
+
   func put(into writer: inout ByteWriter, at offset: Int) {
-    writer.put(segment.rawValue, at: offset)
-    writer.put(UInt64(self.offset), at: offset + 8)
-    writer.put(UInt64(recordByteCount), at: offset + 16)
+    writer.put(segment.rawValue, at: offset + Offset.segment)
+    writer.put(UInt64(self.offset), at: offset + Offset.offset)
+    writer.put(UInt64(recordByteCount), at: offset + Offset.recordByteCount)
   }
 
   init(segment: SegmentID, offset: Int, recordByteCount: Int) {
@@ -62,9 +72,9 @@ struct RecordLocation: Hashable, Sendable {
   }
 
   init(_ reader: ByteReader, at offset: Int) {
-    segment = SegmentID(rawValue: reader.get(offset))
-    self.offset = Int(clamping: reader.get(offset + 8, as: UInt64.self))
-    recordByteCount = Int(clamping: reader.get(offset + 16, as: UInt64.self))
+    segment = SegmentID(rawValue: reader.get(offset + Offset.segment))
+    self.offset = Int(clamping: reader.get(offset + Offset.offset, as: UInt64.self))
+    recordByteCount = Int(clamping: reader.get(offset + Offset.recordByteCount, as: UInt64.self))
   }
 }
 
@@ -88,15 +98,29 @@ struct FileEntry: IndexEntry, Hashable {
   var remainingPartCount: Int
   var manifest: Manifest
 
-  private static let headByteCount = 8 + 8 + RecordLocation.byteCount + 8 + 8
+  enum Offset {
+    static let state = 0
+    static let reserved = state + 1
+    static let writer = reserved + 7
+    static let manifestLocation = writer + 8
+    static let commit = manifestLocation + RecordLocation.byteCount
+    static let remainingPartCount = commit + 8
+    static let manifest = remainingPartCount + 8
+
+    static let fields = FormatField.list(
+      [
+        "state": state, "reserved": reserved, "writer": writer, "manifestLocation": manifestLocation,
+        "commit": commit, "remainingPartCount": remainingPartCount,
+      ], end: manifest)
+  }
 
   func fields() -> [UInt8] {
-    var writer = ByteWriter(byteCount: FileEntry.headByteCount)
-    writer.put(state.rawValue, at: 0)
-    writer.put(self.writer.rawValue, at: 8)
-    manifestLocation.put(into: &writer, at: 16)
-    writer.put(commit.rawValue, at: 16 + RecordLocation.byteCount)
-    writer.put(UInt64(remainingPartCount), at: 24 + RecordLocation.byteCount)
+    var writer = ByteWriter(byteCount: Offset.manifest)
+    writer.put(state.rawValue, at: Offset.state)
+    writer.put(self.writer.rawValue, at: Offset.writer)
+    manifestLocation.put(into: &writer, at: Offset.manifestLocation)
+    writer.put(commit.rawValue, at: Offset.commit)
+    writer.put(UInt64(remainingPartCount), at: Offset.remainingPartCount)
     return writer.bytes + manifest.encoded()
   }
 
@@ -113,15 +137,16 @@ struct FileEntry: IndexEntry, Hashable {
   }
 
   init(decoding fields: [UInt8]) throws(FormatFailure) {
-    guard fields.count >= FileEntry.headByteCount, let state = fields.first.flatMap(State.init(rawValue:)) else {
+    guard fields.count >= Offset.manifest, let state = State(rawValue: fields[Offset.state]) else {
       throw FormatFailure(.damaged, "file entry of \(fields.count) bytes, or of unknown state")
     }
     let reader = ByteReader(fields)
     self.init(
-      state: state, writer: WriterID(rawValue: reader.get(8)), manifestLocation: RecordLocation(reader, at: 16),
-      commit: Sequence(rawValue: reader.get(16 + RecordLocation.byteCount)),
-      remainingPartCount: Int(clamping: reader.get(24 + RecordLocation.byteCount, as: UInt64.self)),
-      manifest: try Manifest(decoding: Array(fields[FileEntry.headByteCount...])))
+      state: state, writer: WriterID(rawValue: reader.get(Offset.writer)),
+      manifestLocation: RecordLocation(reader, at: Offset.manifestLocation),
+      commit: Sequence(rawValue: reader.get(Offset.commit)),
+      remainingPartCount: Int(clamping: reader.get(Offset.remainingPartCount, as: UInt64.self)),
+      manifest: try Manifest(decoding: Array(fields[Offset.manifest...])))
   }
 }
 
@@ -143,15 +168,33 @@ struct PartEntry: IndexEntry, Hashable {
     RecordLocation(segment: segment, offset: offset, recordByteCount: recordByteCount)
   }
 
+  enum Offset {
+    static let segment = 0
+    static let offset = segment + 8
+    static let storedByteCount = offset + 4
+    static let rawByteCount = storedByteCount + 4
+    static let codec = rawByteCount + 4
+    static let state = codec + 1
+    static let reserved = state + 1
+    static let digest = reserved + 2
+    static let end = digest + MD5Digest.byteCount
+
+    static let fields = FormatField.list(
+      [
+        "segment": segment, "offset": offset, "storedByteCount": storedByteCount, "rawByteCount": rawByteCount,
+        "codec": codec, "state": state, "reserved": reserved, "digest": digest,
+      ], end: end)
+  }
+
   func fields() -> [UInt8] {
-    var writer = ByteWriter(byteCount: 40)
-    writer.put(segment.rawValue, at: 0)
-    writer.put(UInt32(offset), at: 8)
-    writer.put(UInt32(storedByteCount), at: 12)
-    writer.put(UInt32(rawByteCount), at: 16)
-    writer.put(codec.rawValue, at: 20)
-    writer.put(state.rawValue, at: 21)
-    writer.put(digest.bytes, at: 24)
+    var writer = ByteWriter(byteCount: Offset.end)
+    writer.put(segment.rawValue, at: Offset.segment)
+    writer.put(UInt32(offset), at: Offset.offset)
+    writer.put(UInt32(storedByteCount), at: Offset.storedByteCount)
+    writer.put(UInt32(rawByteCount), at: Offset.rawByteCount)
+    writer.put(codec.rawValue, at: Offset.codec)
+    writer.put(state.rawValue, at: Offset.state)
+    writer.put(digest.bytes, at: Offset.digest)
     return writer.bytes
   }
 
@@ -166,12 +209,17 @@ struct PartEntry: IndexEntry, Hashable {
   }
 
   init(decoding fields: [UInt8]) throws(FormatFailure) {
-    let reader = try expect(fields, 40, "part")
-    guard reader.get(21) == State.live.rawValue else { throw FormatFailure(.damaged, "part entry of unknown state") }
+    let reader = try expect(fields, Offset.end, "part")
+    guard reader.get(Offset.state) == State.live.rawValue else {
+      throw FormatFailure(.damaged, "part entry of unknown state")
+    }
     self.init(
-      segment: SegmentID(rawValue: reader.get(0)), offset: Int(reader.get(8, as: UInt32.self)),
-      storedByteCount: Int(reader.get(12, as: UInt32.self)), rawByteCount: Int(reader.get(16, as: UInt32.self)),
-      codec: Codec(rawValue: reader.get(20)), digest: MD5Digest(bytes: reader.get(24, byteCount: 16)))
+      segment: SegmentID(rawValue: reader.get(Offset.segment)),
+      offset: Int(reader.get(Offset.offset, as: UInt32.self)),
+      storedByteCount: Int(reader.get(Offset.storedByteCount, as: UInt32.self)),
+      rawByteCount: Int(reader.get(Offset.rawByteCount, as: UInt32.self)),
+      codec: Codec(rawValue: reader.get(Offset.codec)),
+      digest: MD5Digest(bytes: reader.get(Offset.digest, byteCount: MD5Digest.byteCount)))
   }
 }
 
@@ -188,13 +236,29 @@ struct SegmentEntry: IndexEntry, Hashable {
   var liveByteCount: Int
   var recordCount: Int
 
+  enum Offset {
+    static let state = 0
+    static let reserved = state + 1
+    static let owner = reserved + 7
+    static let usedByteCount = owner + 8
+    static let liveByteCount = usedByteCount + 8
+    static let recordCount = liveByteCount + 8
+    static let end = recordCount + 8
+
+    static let fields = FormatField.list(
+      [
+        "state": state, "reserved": reserved, "owner": owner, "usedByteCount": usedByteCount,
+        "liveByteCount": liveByteCount, "recordCount": recordCount,
+      ], end: end)
+  }
+
   func fields() -> [UInt8] {
-    var writer = ByteWriter(byteCount: 40)
-    writer.put(state.rawValue, at: 0)
-    writer.put(owner.rawValue, at: 8)
-    writer.put(UInt64(usedByteCount), at: 16)
-    writer.put(UInt64(liveByteCount), at: 24)
-    writer.put(UInt64(recordCount), at: 32)
+    var writer = ByteWriter(byteCount: Offset.end)
+    writer.put(state.rawValue, at: Offset.state)
+    writer.put(owner.rawValue, at: Offset.owner)
+    writer.put(UInt64(usedByteCount), at: Offset.usedByteCount)
+    writer.put(UInt64(liveByteCount), at: Offset.liveByteCount)
+    writer.put(UInt64(recordCount), at: Offset.recordCount)
     return writer.bytes
   }
 
@@ -207,15 +271,15 @@ struct SegmentEntry: IndexEntry, Hashable {
   }
 
   init(decoding fields: [UInt8]) throws(FormatFailure) {
-    let reader = try expect(fields, 40, "segment")
-    guard let state = State(rawValue: reader.get(0)) else {
-      throw FormatFailure(.damaged, "segment entry of unknown state \(reader.get(0, as: UInt8.self))")
+    let reader = try expect(fields, Offset.end, "segment")
+    guard let state = State(rawValue: reader.get(Offset.state)) else {
+      throw FormatFailure(.damaged, "segment entry of unknown state \(reader.get(Offset.state, as: UInt8.self))")
     }
     self.init(
-      state: state, owner: WriterID(rawValue: reader.get(8)),
-      usedByteCount: Int(clamping: reader.get(16, as: UInt64.self)),
-      liveByteCount: Int(clamping: reader.get(24, as: UInt64.self)),
-      recordCount: Int(clamping: reader.get(32, as: UInt64.self)))
+      state: state, owner: WriterID(rawValue: reader.get(Offset.owner)),
+      usedByteCount: Int(clamping: reader.get(Offset.usedByteCount, as: UInt64.self)),
+      liveByteCount: Int(clamping: reader.get(Offset.liveByteCount, as: UInt64.self)),
+      recordCount: Int(clamping: reader.get(Offset.recordCount, as: UInt64.self)))
   }
 }
 
@@ -225,14 +289,21 @@ struct WriterEntry: IndexEntry, Hashable {
 
   init(startedNanoseconds: Int64) { self.startedNanoseconds = startedNanoseconds }
 
+  enum Offset {
+    static let started = 0
+    static let end = started + 8
+
+    static let fields = FormatField.list(["started": started], end: end)
+  }
+
   func fields() -> [UInt8] {
-    var writer = ByteWriter(byteCount: 8)
-    writer.put(startedNanoseconds, at: 0)
+    var writer = ByteWriter(byteCount: Offset.end)
+    writer.put(startedNanoseconds, at: Offset.started)
     return writer.bytes
   }
 
   init(decoding fields: [UInt8]) throws(FormatFailure) {
-    startedNanoseconds = try expect(fields, 8, "writer").get(0)
+    startedNanoseconds = try expect(fields, Offset.end, "writer").get(Offset.started)
   }
 }
 
@@ -246,17 +317,25 @@ struct TombstoneEntry: IndexEntry, Hashable {
     self.manifestSegment = manifestSegment
   }
 
+  enum Offset {
+    static let location = 0
+    static let manifestSegment = location + RecordLocation.byteCount
+    static let end = manifestSegment + 8
+
+    static let fields = FormatField.list(["location": location, "manifestSegment": manifestSegment], end: end)
+  }
+
   func fields() -> [UInt8] {
-    var writer = ByteWriter(byteCount: RecordLocation.byteCount + 8)
-    location.put(into: &writer, at: 0)
-    writer.put(manifestSegment.rawValue, at: RecordLocation.byteCount)
+    var writer = ByteWriter(byteCount: Offset.end)
+    location.put(into: &writer, at: Offset.location)
+    writer.put(manifestSegment.rawValue, at: Offset.manifestSegment)
     return writer.bytes
   }
 
   init(decoding fields: [UInt8]) throws(FormatFailure) {
-    let reader = try expect(fields, RecordLocation.byteCount + 8, "tombstone")
-    location = RecordLocation(reader, at: 0)
-    manifestSegment = SegmentID(rawValue: reader.get(RecordLocation.byteCount))
+    let reader = try expect(fields, Offset.end, "tombstone")
+    location = RecordLocation(reader, at: Offset.location)
+    manifestSegment = SegmentID(rawValue: reader.get(Offset.manifestSegment))
   }
 }
 
@@ -270,17 +349,25 @@ struct CommitEntry: IndexEntry, Hashable {
     self.liveFileCount = liveFileCount
   }
 
+  enum Offset {
+    static let location = 0
+    static let liveFileCount = location + RecordLocation.byteCount
+    static let end = liveFileCount + 8
+
+    static let fields = FormatField.list(["location": location, "liveFileCount": liveFileCount], end: end)
+  }
+
   func fields() -> [UInt8] {
-    var writer = ByteWriter(byteCount: RecordLocation.byteCount + 8)
-    location.put(into: &writer, at: 0)
-    writer.put(UInt64(liveFileCount), at: RecordLocation.byteCount)
+    var writer = ByteWriter(byteCount: Offset.end)
+    location.put(into: &writer, at: Offset.location)
+    writer.put(UInt64(liveFileCount), at: Offset.liveFileCount)
     return writer.bytes
   }
 
   init(decoding fields: [UInt8]) throws(FormatFailure) {
-    let reader = try expect(fields, RecordLocation.byteCount + 8, "commit")
-    location = RecordLocation(reader, at: 0)
-    liveFileCount = Int(clamping: reader.get(RecordLocation.byteCount, as: UInt64.self))
+    let reader = try expect(fields, Offset.end, "commit")
+    location = RecordLocation(reader, at: Offset.location)
+    liveFileCount = Int(clamping: reader.get(Offset.liveFileCount, as: UInt64.self))
   }
 }
 
