@@ -78,6 +78,8 @@ package enum LineEditor {
     guard mayRead else { return nil }
     // Safe: the line is ours, is copied and freed once.
     let answer = unsafe readline(prompt)
+    // What comes next begins on a line of its own; a newline was shown only if one was typed.
+    if unsafe answer == nil { write(Array("\n".utf8), to: .error) }
     endReading()
     guard let text = unsafe answer else { return nil }
     defer { unsafe free(text) }
@@ -185,11 +187,13 @@ package enum LineEditor {
       defer { state.pending = [] }
       return state.pending
     }
-    // Nobody can be told what fails here: it is the terminal that has gone.
-    do throws(ConsoleFailure) {
-      if clearing, !lines.isEmpty { try StandardStreams.write("\r\u{1B}[K", to: .error) }
-      for line in lines { try StandardStreams.write(line.bytes, to: line.stream) }
-    } catch {}
+    if clearing, !lines.isEmpty { write(Array("\r\u{1B}[K".utf8), to: .error) }
+    for line in lines { write(line.bytes, to: line.stream) }
+  }
+
+  /// Nobody can be told what fails here: it is the terminal that has gone.
+  private static func write(_ bytes: [UInt8], to stream: StandardStream) {
+    do throws(ConsoleFailure) { try StandardStreams.write(bytes, to: stream) } catch {}
   }
 
   /// Calls one of the history functions, which answer with 0 or an error number.

@@ -31,38 +31,44 @@ struct ConfigurationFile: Sendable {
     do throws(ConsoleFailure) { bytes = try ConsoleFile.read(path: path.bytes, limit: YAML.maximumByteCount) } catch {
       throw CommandError(.wrongUsage, "configuration file \(error.message)")
     }
+    return try ConfigurationFile(parsing: bytes, path)
+  }
+
+  /// The file in the working directory, which may be somebody else's: then it is left alone.
+  ///
+  /// It is ours when a line of it begins with one of our keys, also when the rest is no YAML: a slip in it must not
+  /// lead to another store.
+  private static func readIfOurs(_ path: FilePath) throws(CommandError) -> ConfigurationFile? {
+    guard case .file = ConsolePath.kind(path.bytes) else { return nil }
+    let bytes: [UInt8]
+    do throws(ConsoleFailure) { bytes = try ConsoleFile.read(path: path.bytes, limit: YAML.maximumByteCount) } catch {
+      return nil
+    }
+    let isOurs = bytes.split(separator: UInt8(ascii: "\n")).contains { line in
+      keys.contains { key in
+        line.starts(with: key.utf8) && line.dropFirst(key.utf8.count).first { $0 != UInt8(ascii: " ") } == colon
+      }
+    }
+    return isOurs ? try ConfigurationFile(parsing: bytes, path) : nil
+  }
+
+  private init() {}
+
+  private init(parsing bytes: [UInt8], _ path: FilePath) throws(CommandError) {
     let shown = DisplayName.escaped(path.bytes)
     let document: YAMLNode?
     do throws(YAMLFailure) { document = try YAML.parse(bytes) } catch {
       throw CommandError(.wrongUsage, "\(shown):\(error.line): \(DisplayName.escaped(error.message))")
     }
     switch document {
-    case nil: return .init()
-    case .mapping(let pairs, _): return try ConfigurationFile(pairs, path)
+    case nil: self.init()
+    case .mapping(let pairs, _): try self.init(pairs, path)
     case .some(let node):
       throw CommandError(
         .wrongUsage, "\(shown):\(node.position.line): \(node.kindDescription) where keys and values are expected",
         advice: "a line has the form 'memory: 256MiB'")
     }
   }
-
-  /// The file in the working directory, which may be somebody else's: then it is left alone.
-  private static func readIfOurs(_ path: FilePath) throws(CommandError) -> ConfigurationFile? {
-    guard case .file = ConsolePath.kind(path.bytes) else { return nil }
-    let document: YAMLNode?
-    do throws(ConsoleFailure) {
-      let bytes = try ConsoleFile.read(path: path.bytes, limit: YAML.maximumByteCount)
-      do throws(YAMLFailure) { document = try YAML.parse(bytes) } catch { return nil }
-    } catch {
-      return nil
-    }
-    guard case .mapping(let pairs, _) = document, pairs.contains(where: { keys.contains($0.key.text) }) else {
-      return nil
-    }
-    return try ConfigurationFile(pairs, path)
-  }
-
-  private init() {}
 
   private init(_ pairs: [YAMLPair], _ path: FilePath) throws(CommandError) {
     for pair in pairs {
@@ -117,3 +123,5 @@ struct ConfigurationFile: Sendable {
     return number
   }
 }
+
+private let colon = UInt8(ascii: ":")

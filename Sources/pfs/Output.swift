@@ -52,6 +52,11 @@ final class Output: Sendable {
     if !isQuiet { tell(line) }
   }
 
+  /// Says how a job of the shell ended, in a line without the name of the command; not with `--quiet`.
+  func remark(_ line: String) {
+    if !isQuiet { terminal.tell(prefixed(line + "\n")) }
+  }
+
   /// Says something that `--verbose` asks for.
   func detail(_ line: String) {
     if isVerbose { tell(line) }

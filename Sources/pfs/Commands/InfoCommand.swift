@@ -50,18 +50,17 @@ struct InfoCommand: Command {
 
   private static func fields(_ file: StoredFile) -> [(String, String)] {
     let report = FileReport(file)
-    let size = { (byteCount: Int) in "\(ByteSize.text(byteCount)) (\(byteCount) bytes)" }
     return [
       ("id", file.id.description),
       ("name", report.name),
       ("status", file.status.rawValue),
-      ("size", size(file.byteCount)),
-      ("stored size", size(file.storedByteCount)),
+      ("size", KeyedLines.size(file.byteCount)),
+      ("stored size", KeyedLines.size(file.storedByteCount)),
       ("created", LocalTime.rfc3339(nanosecondsSinceEpoch: file.createdNanoseconds)),
       ("modified", LocalTime.rfc3339(nanosecondsSinceEpoch: file.modifiedNanoseconds)),
       ("mode", report.mode),
       ("parts", String(file.partCount)),
-      ("part size", size(file.partByteCount)),
+      ("part size", KeyedLines.size(file.partByteCount)),
       ("etag", file.etag),
     ]
   }
@@ -114,13 +113,5 @@ struct InfoCommand: Command {
       let end = min(start + InfoCommand.pagePartCount, file.partCount)
       try body(start, try translating { () throws(StoreError) in try store.parts(of: file.id, start..<end) })
     }
-  }
-}
-
-/// Names and values, one to a line.
-enum KeyedLines {
-  static func text(_ fields: [(String, String)]) -> String {
-    var table = TableFormatter(columns: [.init(""), .init("")])
-    return table.lines(for: fields.map { [$0.0, $0.1] })
   }
 }

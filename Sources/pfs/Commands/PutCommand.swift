@@ -130,6 +130,7 @@ struct PutCommand: Command {
   ) throws(CommandError) -> ExitStatus {
     context.progress.begin(prefix.bytes, totalByteCount: nil)
     let failures = FirstFailure()
+    let storePath = ConsolePath.canonical(store.path.bytes)
     do throws(StoreError) {
       _ = try store.putTree(
         FilePath(bytes: path), as: prefix, options, cancellation: context.cancellation, progress: context.progress.add,
@@ -138,6 +139,10 @@ struct PutCommand: Command {
           do throws(CommandError) { try report(file, context) } catch { context.cancellation.cancel() }
         },
         onFailed: { path, error in
+          if ConsolePath.canonical(path.bytes) == storePath {
+            context.output.notice("\(DisplayName.escaped(path.bytes)): is the store itself; left out")
+            return
+          }
           let error = CommandError(error, subject: path.bytes)
           failures.note(error.status)
           context.output.report(error)

@@ -61,7 +61,6 @@ struct StatsCommand: Command {
   }
 
   private static func fields(_ statistics: StoreStatistics, _ path: String) -> [(String, String)] {
-    let size = { (byteCount: Int) in "\(ByteSize.text(byteCount)) (\(byteCount) bytes)" }
     let amplification = Int((statistics.spaceAmplification * 100).rounded())
     let hundredths = amplification % 100
     return [
@@ -71,12 +70,12 @@ struct StatsCommand: Command {
       ("unfinished files", String(statistics.unfinishedFileCount)),
       ("parts", String(statistics.partCount)),
       ("segments", "\(statistics.segmentCount), \(statistics.sealedSegmentCount) of them sealed"),
-      ("size of the files", size(statistics.byteCount)),
-      ("stored size", size(statistics.storedByteCount)),
-      ("live", size(statistics.liveByteCount)),
-      ("dead", size(statistics.deadByteCount)),
-      ("segments on disk", size(statistics.segmentDiskByteCount)),
-      ("index on disk", size(statistics.indexDiskByteCount)),
+      ("size of the files", KeyedLines.size(statistics.byteCount)),
+      ("stored size", KeyedLines.size(statistics.storedByteCount)),
+      ("live", KeyedLines.size(statistics.liveByteCount)),
+      ("dead", KeyedLines.size(statistics.deadByteCount)),
+      ("segments on disk", KeyedLines.size(statistics.segmentDiskByteCount)),
+      ("index on disk", KeyedLines.size(statistics.indexDiskByteCount)),
       ("space amplification", "\(amplification / 100).\(hundredths < 10 ? "0" : "")\(hundredths)"),
       ("segment size", ByteSize.text(statistics.segmentByteCount)),
       ("part size", ByteSize.text(statistics.partByteCount)),

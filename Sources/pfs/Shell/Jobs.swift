@@ -70,7 +70,7 @@ final class Jobs: Sendable {
   private func run(_ command: any Command, _ job: Job) {
     let status = job.context.run(command)
     if isInteractive, !job.isForeground, status == .done {
-      job.context.output.notice("done: \(DisplayName.escaped(job.line))")
+      job.context.output.remark("done: \(DisplayName.escaped(job.line))")
     }
     end(job, status)
   }
