@@ -17,7 +17,7 @@ import Testing
       #expect(result.errorLines.count <= 2, "\(result)")
       #expect(try sandbox.list().map(\.name) == ["earlier"])
       #expect(try sandbox.store.allocatedByteCountOfTree() <= before + 6 << 20)
-      expectWorks(try sandbox.put(sandbox.work / "earlier"), after: 1)
+      expectNewer(try sandbox.put(sandbox.work / "earlier"), after: 1)
     }
   }
 
@@ -64,7 +64,7 @@ import Testing
       expectDone(list)
       #expect(list.standardError.isEmpty, "\(list)")
       #expect(list.outputLines.count == 1)
-      expectWorks(try sandbox.put(sandbox.work / "earlier"), after: 2)
+      expectNewer(try sandbox.put(sandbox.work / "earlier"), after: 2)
       #expect(try sandbox.store.allocatedByteCountOfTree() <= before + 6 << 20)
     }
   }
@@ -102,7 +102,7 @@ import Testing
           highestID = max(highestID, file.id)
         }
       }
-      expectWorks(try sandbox.put(big), after: highestID)
+      expectNewer(try sandbox.put(big), after: highestID)
       expectDone(try sandbox.pfs("get", "--force", "earlier", "-o", "restored"))
       try expectSameBytes(sandbox.work / "restored", sandbox.work / "earlier")
     }
@@ -122,7 +122,8 @@ import Testing
       expectDone(try sandbox.pfs("put", "file"))
       let files = try sandbox.list()
       #expect(files.allSatisfy { $0.status == "ready" && $0.name == "file" })
-      #expect(files.count == (acknowledged ? 2 : 1) || files.count == 2)
+      // The first put may have been done without having said so.
+      #expect((acknowledged ? 2...2 : 1...2).contains(files.count), "\(files)")
     }
   }
 
@@ -144,7 +145,7 @@ import Testing
     return putting
   }
 
-  private func expectWorks(_ id: Int, after earlier: Int, at location: SourceLocation = #_sourceLocation) {
+  private func expectNewer(_ id: Int, after earlier: Int, at location: SourceLocation = #_sourceLocation) {
     #expect(id > earlier, "an id was given again", sourceLocation: location)
   }
 

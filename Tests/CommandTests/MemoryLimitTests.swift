@@ -26,13 +26,15 @@ import Testing
     }
   }
 
-  @Test("bounds the memory of a put and of a get of a much larger file", arguments: [Sample.Kind.text, .random])
-  func bound(kind: Sample.Kind) throws {
+  @Test(
+    "bounds the memory of a put and of a get of a much larger file",
+    arguments: [(Sample.Kind.text, 256 << 20), (.random, 96 << 20)])
+  func bound(kind: Sample.Kind, byteCount: Int) throws {
     try Sandbox.use { sandbox in
       let limitByteCount = 16 << 20
       let allowedByteCount = limitByteCount + 16 << 20
       let original = sandbox.work / "original"
-      try Sample(kind, seed: 2).write(256 << 20, to: original)
+      try Sample(kind, seed: 2).write(byteCount, to: original)
       let put = try sandbox.command("--memory", "16MiB", "put", "original").start().waitWatchingMemory()
       expectDone(put.result)
       #expect(put.peakByteCount > 0)

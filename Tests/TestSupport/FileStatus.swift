@@ -13,7 +13,6 @@ public struct FileStatus: Hashable, Sendable {
   /// The permissions and the set-id bits.
   public let mode: UInt32
   public let modifiedNanoseconds: Int64
-  public let inode: UInt64
 }
 
 extension BytePath {
@@ -34,8 +33,7 @@ extension BytePath {
     return FileStatus(
       kind: kind, byteCount: Int(status.st_size), allocatedByteCount: Int(status.st_blocks) * 512,
       mode: UInt32(status.st_mode & 0o7777),
-      modifiedNanoseconds: Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec),
-      inode: UInt64(status.st_ino))
+      modifiedNanoseconds: Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec))
   }
 
   /// Whether there is anything under the path.

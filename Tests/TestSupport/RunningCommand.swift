@@ -143,17 +143,6 @@ public final class RunningCommand {
   /// The bytes that the program has read by read(2) and its kin; nil when it has ended.
   public var readByteCount: Int? { number(after: "rchar:", in: "io") }
 
-  /// Whether the program has the file open.
-  public func hasOpen(_ path: BytePath) throws -> Bool {
-    guard let wanted = try path.status()?.inode else { return false }
-    for name in try (processDirectory / "fd").entryNames() {
-      var status = stat()
-      let link = (processDirectory / "fd") / name
-      if link.withCString({ stat($0, &status) }) == 0, UInt64(status.st_ino) == wanted { return true }
-    }
-    return false
-  }
-
   private func anonymousByteCount() -> Int? { number(after: "RssAnon:", in: "status").map { $0 << 10 } }
 
   private func number(after key: String, in file: String) -> Int? {
