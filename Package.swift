@@ -61,7 +61,7 @@ let package = Package(
 
     // The promises.
     .target(name: "TestSupport", path: "Tests/TestSupport"),
-    tests("StorageIOTests", ["StorageIO"]),
+    tests("StorageIOTests", ["StorageIO", "TestSupport"]),
     tests("LMDBTests", ["LMDB", "TestSupport"]),
     tests("CodecsTests", ["Codecs"]),
     tests("YAMLTests", ["YAML"]),

@@ -32,6 +32,7 @@ public final class Store: Sendable {
   let segmentDirectory: Directory
   let reader: SegmentReader
   let locks: LockBytes
+  let highWater: HighWater
   let reserve: Reserve
   let budget: MemoryBudget
   let workers: WorkerPool
@@ -68,6 +69,7 @@ public final class Store: Sendable {
     budget.setAside(workerCount * MemoryPlan.workerByteCount)
     workers = WorkerPool(workerCount: workerCount)
     locks = directory.locks
+    highWater = directory.highWater
     reserve = directory.reserve
     guard let lock = try locks.acquire(.store, .shared, timeoutSeconds: configuration.lockTimeoutSeconds) else {
       throw StoreError(.busy, "'\(path)': its index is being rebuilt")
@@ -152,9 +154,15 @@ public final class Store: Sendable {
     let lock = try lock(id, .exclusive, cancellation)
     defer { withExtendedLifetime(lock) {} }
     do throws(StoreError) { try deleteLocked(id) } catch  where error.code == .noSpace {
-      // Even a delete needs a few pages: those that were set aside for it.
+      // Even a delete needs a few pages: those that were set aside for it. It may have met the full disk behind the
+      // point from which the file is gone, and then goes on there.
       try reserve.release()
-      try deleteLocked(id)
+      if try file(id)?.status == .ready {
+        try deleteLocked(id)
+      } else {
+        let session = try writerSession()
+        try Reclamation(store: self, perform: session.perform).resume(id)
+      }
     }
   }
 

@@ -10,6 +10,7 @@ struct StoreDirectory {
   let fileSystem: FileSystem.Kind
 
   var locks: LockBytes { LockBytes(path: path.appending(LockBytes.fileName)) }
+  var highWater: HighWater { HighWater(path: path.appending(HighWater.fileName)) }
   var reserve: Reserve { Reserve(path: path.appending(Reserve.fileName)) }
 
   // MARK: Opening
@@ -123,6 +124,9 @@ struct StoreDirectory {
       try Directory.make(path.appending(Index.directoryName))
       try Directory.make(path.appending(segmentsName))
       _ = try File.open(path.appending(LockBytes.fileName), [.write, .createNew])
+      let highWater = try File.open(path.appending(HighWater.fileName), [.write, .createNew])
+      try highWater.write([UInt8](repeating: 0, count: HighWater.byteCount), at: 0)
+      try highWater.sync()
       let reserve = try File.open(path.appending(Reserve.fileName), [.write, .createNew])
       try reserve.allocate(0..<Reserve.byteCount)
       try reserve.sync()

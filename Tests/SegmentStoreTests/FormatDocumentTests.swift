@@ -16,6 +16,7 @@ import Testing
     ("Manifest", Manifest.Offset.fields),
     ("Part extent", PartExtent.Offset.fields),
     ("Footer trailer", SegmentFooter.Offset.fields),
+    ("High-water slot", HighWater.Offset.fields),
     ("File entry", FileEntry.Offset.fields),
     ("Record location", RecordLocation.Offset.fields),
     ("Part entry", PartEntry.Offset.fields),

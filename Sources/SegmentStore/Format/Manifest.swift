@@ -130,6 +130,10 @@ struct Manifest: Hashable, Sendable {
     // Multiplied, not divided, so that every part but the last is full; neither factor exceeds 32 bits.
     guard byteCount <= partCount * partByteCount, partCount == 0 || byteCount > (partCount - 1) * partByteCount
     else { throw FormatFailure(.damaged, "manifest: \(byteCount) bytes do not fill \(partCount) parts") }
+    // No part is stored in more bytes than it has.
+    guard storedByteCount <= byteCount else {
+      throw FormatFailure(.damaged, "manifest: \(byteCount) bytes stored in \(storedByteCount)")
+    }
   }
 
   /// The bytes of the file that part `number` holds.

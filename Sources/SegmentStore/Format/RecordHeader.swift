@@ -144,5 +144,8 @@ struct RecordHeader: Hashable, Sendable {
     guard reader.get(Offset.flags, as: UInt16.self) == 0, reader.isZero(Offset.reserved..<RecordHeader.byteCount),
       kind.isKnown
     else { throw FormatFailure(.newerVersion, "record of \(kind) with flags or reserved bytes set") }
+    guard codec != .stored || rawByteCount == storedByteCount, codec != .zeros || storedByteCount == 0 else {
+      throw FormatFailure(.damaged, "record of \(rawByteCount) bytes, \(codec), in \(storedByteCount)")
+    }
   }
 }

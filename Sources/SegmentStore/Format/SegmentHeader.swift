@@ -82,7 +82,9 @@ struct SegmentHeader: Hashable, Sendable {
       throw FormatFailure(.newerVersion, "segment feature bits 0x\(String(unknownFlags, radix: 16))")
     }
     let segmentByteCount: UInt64 = reader.get(Offset.segmentByteCount)
-    guard Format.segmentByteCounts.contains(Int(clamping: segmentByteCount)),
+    let byteCount: UInt32 = reader.get(Offset.byteCount)
+    guard version >= 1, byteCount == SegmentHeader.byteCount, segmentByteCount.nonzeroBitCount == 1,
+      Format.segmentByteCounts.contains(Int(clamping: segmentByteCount)),
       reader.isZero(Offset.reserved..<Offset.checksum)
     else { throw FormatFailure(.damaged, "segment header: size \(segmentByteCount), or reserved bytes used") }
     self.init(
@@ -120,6 +122,26 @@ struct Counters: Hashable, Sendable {
   }
 
   init() {}
+
+  /// Takes `count` numbers that follow one another.
+  mutating func take(
+    _ counter: WritableKeyPath<Counters, UInt64>, _ count: UInt64 = 1
+  ) throws(StoreError) -> Range<UInt64> {
+    let first = self[keyPath: counter]
+    let (end, overflowed) = first.addingReportingOverflow(count)
+    guard !overflowed else { throw StoreError(index: FormatFailure(.damaged, "a counter has reached its end")) }
+    self[keyPath: counter] = end
+    return first..<end
+  }
+
+  /// The higher of each pair.
+  func raised(to other: Counters) -> Counters {
+    var result = self
+    for counter in [\Counters.nextFile, \.nextPart, \.nextSegment, \.nextWriter, \.nextSequence] {
+      result[keyPath: counter] = max(self[keyPath: counter], other[keyPath: counter])
+    }
+    return result
+  }
 
   func encoded() -> [UInt8] {
     var writer = ByteWriter(byteCount: Counters.byteCount)

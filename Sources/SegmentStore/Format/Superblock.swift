@@ -77,7 +77,9 @@ struct Superblock: Hashable, Sendable {
     }
     let segmentByteCount: UInt64 = reader.get(Offset.segmentByteCount)
     let partByteCount: UInt64 = reader.get(Offset.partByteCount)
-    guard version >= 1, Format.segmentByteCounts.contains(Int(clamping: segmentByteCount)),
+    let byteCount: UInt32 = reader.get(Offset.byteCount)
+    guard version >= 1, byteCount == Superblock.byteCount,
+      Format.segmentByteCounts.contains(Int(clamping: segmentByteCount)),
       segmentByteCount.nonzeroBitCount == 1, partByteCount >= UInt64(Format.minimumPartByteCount),
       partByteCount <= UInt64(Format.maximumPartByteCount(segmentByteCount: Int(segmentByteCount))),
       reader.isZero(Offset.reserved..<Offset.checksum)

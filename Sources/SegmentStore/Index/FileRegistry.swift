@@ -47,7 +47,7 @@ struct FileRegistry: Sendable {
   }
 
   /// Calls `body` with the newest ready file of every name that begins with `prefix`, in order of names, until it
-  /// returns false.
+  /// returns false. With `start`, from the first name above it on.
   func forEachNewest<Access>(
     namePrefix: [UInt8], after start: FileName?, in transaction: borrowing Transaction<Access>,
     _ body: (FileID, FileEntry) throws(StoreError) -> Bool
@@ -55,7 +55,8 @@ struct FileRegistry: Sendable {
     let keyPrefix = Array(namePrefix.prefix(NameKey.wholeNameByteCount))
     var pending: (id: FileID, entry: FileEntry)?
     var wantsMore = true
-    let from = start.map { NameKey.prefix(of: $0) + [UInt8](repeating: 0xFF, count: NameKey.idByteCount) } ?? keyPrefix
+    let behind = start.map { NameKey.prefix(of: $0) + [UInt8](repeating: 0xFF, count: NameKey.idByteCount) } ?? []
+    let from = behind.lexicographicallyPrecedes(keyPrefix) ? keyPrefix : behind
     try transaction.forEach(names, from: from.isEmpty ? nil : from, as: Marker.self) { (key, _) throws(StoreError) in
       guard key.starts(with: keyPrefix) else { return false }
       guard let id = NameKey.id(in: key), let entry = try file(id, in: transaction),
@@ -196,7 +197,9 @@ struct FileRegistry: Sendable {
 }
 
 /// The keys of the table `names`: the name, NUL, and the id. A key of LMDB has at most 511 bytes, so a longer name is
-/// cut and told from others by its MD5; who looks up compares the whole name.
+/// cut and told from others by a 1 instead of the NUL and its MD5; who looks up compares the whole name. The 1 keeps
+/// the versions of a name that is just not cut together, before all longer ones that begin so. Longer names that share
+/// what is not cut come in the order of their MD5s.
 private enum NameKey {
   static let wholeNameByteCount = 464
   static let idByteCount = 8
@@ -205,7 +208,7 @@ private enum NameKey {
 
   static func prefix(of name: FileName) -> [UInt8] {
     if name.bytes.count <= wholeNameByteCount { return name.bytes + [0] }
-    return Array(name.bytes.prefix(wholeNameByteCount)) + [0] + name.bytes.withRawSpan { MD5.digest(of: $0).bytes }
+    return Array(name.bytes.prefix(wholeNameByteCount)) + [1] + name.bytes.withRawSpan { MD5.digest(of: $0).bytes }
   }
 
   static func id(in key: [UInt8]) -> FileID? { FileID(key: key.suffix(idByteCount)) }

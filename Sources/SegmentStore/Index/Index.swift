@@ -117,7 +117,7 @@ extension Transaction {
     let value: [UInt8]?
     do throws(LMDBError) { value = try self.value(table, key) } catch { throw StoreError(error) }
     guard let value else { return nil }
-    return try Entry(sealed: value, under: key)
+    return try Entry(sealed: value, under: key, in: table.name)
   }
 
   /// Calls `body` with the entries of `table` from `key` on, in order of keys, until it returns false.
@@ -129,7 +129,7 @@ extension Transaction {
   ) throws(StoreError) {
     var page = try entries(table, from: key)
     while true {
-      for (key, value) in page where !(try body(key, Entry(sealed: value, under: key))) { return }
+      for (key, value) in page where !(try body(key, Entry(sealed: value, under: key, in: table.name))) { return }
       guard page.count == pageEntryCount, let last = page.last else { return }
       do throws(LMDBError) { page = try entries(table, after: last.key, limit: pageEntryCount) } catch {
         throw StoreError(error)
@@ -147,7 +147,7 @@ extension Transaction {
 extension Transaction where Access == WriteAccess {
   func put(_ table: Table, _ key: [UInt8], _ entry: some IndexEntry, appending: Bool = false) throws(StoreError) {
     do throws(LMDBError) {
-      try put(table, key, entry.sealed(under: key), appending: appending)
+      try put(table, key, entry.sealed(under: key, in: table.name), appending: appending)
     } catch {
       throw StoreError(error)
     }

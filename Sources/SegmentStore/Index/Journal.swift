@@ -77,6 +77,8 @@ final class JournalEntry {
   func takeBack() throws(StoreError) {
     defer { pool.giveBack(appender) }
     try appender.rewind(to: tailBefore, recordCount: recordCountBefore)
+    // They may be on the device; with the index lost, they would be believed.
+    try pool.sync([appender.segment])
   }
 
   private func append(

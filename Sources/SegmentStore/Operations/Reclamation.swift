@@ -15,7 +15,7 @@ struct Reclamation: Sendable {
   /// Deletes a ready file for good: returns when a crash can no longer bring it back, with its space given back.
   /// The caller holds the exclusive lock of the file.
   func delete(_ id: FileID, writer: WriterID) throws(StoreError) {
-    let index = try store.index
+    let (index, highWater) = (try store.index, store.highWater)
     let freed = Monitor(FreedSpace())
     try perform(
       IndexJob(burying: [id]) { (transaction, journal) throws(StoreError) in
@@ -27,8 +27,8 @@ struct Reclamation: Sendable {
         entry.writer = writer
         entry.remainingPartCount = entry.manifest.partCount
         try index.files.setDeleting(id, entry, in: transaction)
-        try buried(id, entry, tombstone, in: transaction)
-        let step = try takeOut(id, in: transaction)
+        try Reclamation.buried(id, entry, tombstone, index, in: transaction)
+        let step = try Reclamation.takeOut(id, index, highWater, in: transaction)
         freed.withLock { $0 = step }
       })
     try finish(id, freed.withLock { $0 })
@@ -36,16 +36,19 @@ struct Reclamation: Sendable {
 
   /// Takes a file that never became ready out again. Its commit record does not exist, so it needs no tombstone.
   func rollBack(_ id: FileID, writer: WriterID) throws(StoreError) {
-    let index = try store.index
+    let (index, highWater) = (try store.index, store.highWater)
     let freed = Monitor(FreedSpace())
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
-        guard var entry = try index.files.file(id, in: transaction), entry.state == .writing else { return }
-        entry.state = .deleting
-        entry.writer = writer
-        entry.remainingPartCount = entry.manifest.partCount
-        try index.files.setDeleting(id, entry, in: transaction)
-        let step = try takeOut(id, in: transaction)
+        guard var entry = try index.files.file(id, in: transaction), entry.state != .ready else { return }
+        // Two who recover at the same time may both come here: the second goes on with what the first began.
+        if entry.state == .writing {
+          entry.state = .deleting
+          entry.writer = writer
+          entry.remainingPartCount = entry.manifest.partCount
+          try index.files.setDeleting(id, entry, in: transaction)
+        }
+        let step = try Reclamation.takeOut(id, index, highWater, in: transaction)
         freed.withLock { $0 = step }
       })
     try finish(id, freed.withLock { $0 })
@@ -58,7 +61,7 @@ struct Reclamation: Sendable {
 
   /// Removes the segments among `candidates` in which nothing is alive, and then those that this leaves empty.
   func removeEmptySegments(_ candidates: Set<SegmentID>) throws(StoreError) {
-    let index = try store.index
+    let (index, highWater) = (try store.index, store.highWater)
     var candidates = candidates
     while !candidates.isEmpty {
       let removed = Monitor<[SegmentID]>([])
@@ -66,6 +69,7 @@ struct Reclamation: Sendable {
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
           var gone: [SegmentID] = []
+          try highWater.raise(to: try index.counters(in: transaction))
           for id in wanted {
             guard let entry = try index.segments.segment(id, in: transaction), entry.liveByteCount == 0,
               entry.owner.rawValue == 0
@@ -116,25 +120,30 @@ struct Reclamation: Sendable {
     try translating { () throws(SystemCallFailure) in try store.segmentDirectory.sync() }
   }
 
-  // MARK: -
+  // MARK: In a transaction
+  // Static, so that a job holds the index and never the store: the last reference to a store closes it, and must not
+  // go with a job on the thread of the index, for which a close waits.
 
   /// Counts the tombstone of a file as alive, unless it lies beside the manifest it buries: they go together.
-  private func buried(
-    _ id: FileID, _ entry: FileEntry, _ tombstone: RecordLocation, in transaction: borrowing WriteTransaction
+  private static func buried(
+    _ id: FileID, _ entry: FileEntry, _ tombstone: RecordLocation, _ index: Index,
+    in transaction: borrowing WriteTransaction
   ) throws(StoreError) {
     let manifestSegment = entry.manifestLocation.segment
-    let index = try store.index
     try index.files.setTombstone(
       id, TombstoneEntry(location: tombstone, manifestSegment: manifestSegment), in: transaction)
     if tombstone.segment != manifestSegment { try index.segments.revive(tombstone, in: transaction) }
   }
 
   /// Takes the last parts of a file out, and with the first of them the file itself.
-  private func takeOut(_ id: FileID, in transaction: borrowing WriteTransaction) throws(StoreError) -> FreedSpace {
-    let index = try store.index
+  private static func takeOut(
+    _ id: FileID, _ index: Index, _ highWater: HighWater, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) -> FreedSpace {
     guard var entry = try index.files.file(id, in: transaction), entry.state == .deleting else {
       return FreedSpace()
     }
+    // What is punched carries its ids no more.
+    try highWater.raise(to: try index.counters(in: transaction))
     let end = entry.remainingPartCount
     let numbers = max(0, end - Reclamation.stepPartCount)..<end
     var freed = FreedSpace()
@@ -157,7 +166,10 @@ struct Reclamation: Sendable {
     return freed
   }
 
+  // MARK: Outside of it
+
   private func finish(_ id: FileID, _ first: FreedSpace) throws(StoreError) {
+    let (index, highWater) = (try store.index, store.highWater)
     var step = first
     while true {
       giveBack(step)
@@ -166,7 +178,7 @@ struct Reclamation: Sendable {
       let next = Monitor(FreedSpace())
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
-          let taken = try takeOut(id, in: transaction)
+          let taken = try Reclamation.takeOut(id, index, highWater, in: transaction)
           next.withLock { $0 = taken }
         })
       step = next.withLock { $0 }

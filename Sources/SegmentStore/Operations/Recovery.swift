@@ -15,7 +15,7 @@ struct Recovery: Sendable {
     var freed: Set<SegmentID> = []
     for writer in dead { freed.formUnion(try freeSegments(of: writer)) }
     try finishFiles(of: dead)
-    try removeOrphans()
+    freed.formUnion(try removeOrphans())
     try Reclamation(store: store, perform: performDirectly).removeEmptySegments(freed)
     let index = try store.index
     try index.write { (transaction) throws(StoreError) in
@@ -44,12 +44,17 @@ struct Recovery: Sendable {
     let index = try store.index
     return try index.write { (transaction) throws(StoreError) in
       var freed: Set<SegmentID> = []
-      for (id, entry) in try index.segments.openOrOwnedSegments(in: transaction) where entry.owner == writer {
+      try store.highWater.raise(to: try index.counters(in: transaction))
+      for (id, entry) in try index.segments.openOrOwnedSegments(in: transaction)
+      where entry.owner == writer || (entry.owner.rawValue == 0 && entry.usedByteCount == 0) {
         var entry = entry
         if entry.usedByteCount == 0 {
-          // Its writer died before the first record counted.
+          // Its writer died before the first record counted, or between letting go of it and removing it.
           try index.segments.remove(id, in: transaction)
-          try translating { () throws(SystemCallFailure) in try store.segmentDirectory.removeFile(id.fileName) }
+          try translating { () throws(SystemCallFailure) in
+            try store.segmentDirectory.removeFile(id.fileName)
+            try store.segmentDirectory.sync()
+          }
           continue
         }
         if entry.state == .open { try cut(id, at: entry.usedByteCount) }
@@ -99,22 +104,28 @@ struct Recovery: Sendable {
   }
 
   /// Removes segment files that the index does not name, and tombstones of files whose manifests are gone.
-  private func removeOrphans() throws(StoreError) {
+  /// - Returns: Segments in which nothing is alive.
+  /// - Complexity: O(segments).
+  private func removeOrphans() throws(StoreError) -> Set<SegmentID> {
     let index = try store.index
     let reclamation = Reclamation(store: store, perform: performDirectly)
     // The directory first: a segment is entered in the index before its file is made.
     let names = try translating { () throws(SystemCallFailure) in try store.segmentDirectory.entries() }
-    let (orphans, gone) = try index.read { (transaction) throws(StoreError) in
+    let (orphans, gone, empty) = try index.read { (transaction) throws(StoreError) in
       var orphans: [SegmentID] = []
       for id in names.compactMap(SegmentID.init(fileName:))
       where try index.segments.segment(id, in: transaction) == nil { orphans.append(id) }
       var gone: Set<SegmentID> = []
       for id in try index.files.tombstonedSegments(in: transaction)
       where try index.segments.segment(id, in: transaction) == nil { gone.insert(id) }
-      return (orphans, gone)
+      var empty: Set<SegmentID> = []
+      try index.segments.forEach(in: transaction) { (id, entry) in
+        if entry.liveByteCount == 0 && entry.owner.rawValue == 0 { empty.insert(id) }
+      }
+      return (orphans, gone, empty)
     }
     if !orphans.isEmpty { try reclamation.unlink(orphans) }
-    if !gone.isEmpty { try reclamation.removeEmptySegments(try reclamation.forgetTombstones(ofManifestsIn: gone)) }
+    return gone.isEmpty ? empty : empty.union(try reclamation.forgetTombstones(ofManifestsIn: gone))
   }
 
   /// Recovery runs before the thread of the index exists, and its jobs append nothing.

@@ -32,11 +32,17 @@ struct PutPipeline {
   /// Parts that wait for the index at most: beyond that they are entered under a file that is `writing`.
   private static let unindexedPartCount = 1024
 
-  func run(_ source: PutSource) throws(StoreError) -> StoredFile {
+  /// - Parameter givenID: An id that was taken for this file; nil: one is taken.
+  func run(_ source: PutSource, as givenID: FileID? = nil) throws(StoreError) -> StoredFile {
     let source = try OpenPutSource(source)
     try session.checkUsable()
     let plan = try PutPlan(source, options, store)
-    let id = try session.identifiers.takeFile(through: session.perform)
+    let id: FileID
+    if let givenID {
+      id = givenID
+    } else {
+      id = FileID(rawValue: try session.identifiers.takeFiles(1, through: session.perform).lowerBound)
+    }
     var put = PutState(id: id, plan: plan, name: name, source: source, session: session)
     put.number = session.segments.beginPut()
     do throws(StoreError) {
@@ -164,7 +170,22 @@ struct PutPipeline {
         try index.segments.disown(full, by: writer, in: transaction)
       })
     session.segments.endPut(put.number, disowned: full)
+    removeDeadSegments(among: full)
     return entry
+  }
+
+  /// Removes full segments whose last record died while they were owned: nothing else would look at them again. The
+  /// file is stored already, so what fails here is left to compaction.
+  private func removeDeadSegments(among full: Set<SegmentID>) {
+    do throws(StoreError) {
+      let index = try store.index
+      let dead = try index.read { (transaction) throws(StoreError) in
+        var dead: Set<SegmentID> = []
+        for id in full where try index.segments.segment(id, in: transaction)?.liveByteCount == 0 { dead.insert(id) }
+        return dead
+      }
+      try Reclamation(store: store, perform: session.perform).removeEmptySegments(dead)
+    } catch {}
   }
 
   /// Takes what was entered out of the index again, and removes segments that hold nothing else. Where that fails too,

@@ -52,13 +52,13 @@ final class WriterSession: Sendable {
     defer { indexWriter.close() }
     try checkUsable()
     let released = try segments.close(perform)
-    try Reclamation(store: store, perform: perform).removeEmptySegments(released)
+    let reclamation = Reclamation(store: store, perform: perform)
+    try reclamation.unlink(released.unmade)
+    try reclamation.removeEmptySegments(released.segments)
     let index = index
     let writer = writer
-    let identifiers = identifiers
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
-        try identifiers.giveBackFiles(in: transaction)
         // A file that could not be rolled back or reclaimed keeps its writer's entry, so that the next open does it.
         for id in try index.files.unfinishedFiles(in: transaction)
         where try index.files.file(id, in: transaction)?.writer == writer { return }
@@ -73,8 +73,7 @@ final class WriterSession: Sendable {
     try indexWriter.perform(
       IndexJob { (transaction, _) throws(StoreError) in
         var counters = try index.counters(in: transaction)
-        let writer = WriterID(rawValue: counters.nextWriter)
-        counters.nextWriter += 1
+        let writer = WriterID(rawValue: try counters.take(\.nextWriter).lowerBound)
         try identifiers.takeFirstRanges(from: &counters)
         try index.setCounters(counters, in: transaction)
         taken.withLock { $0 = writer }

@@ -103,30 +103,40 @@ final class SegmentPool: Sendable {
   }
 
   /// Lets go of all segments, so that the next writer goes on with them. Nobody may append any more.
-  /// - Returns: The segments.
-  func close(_ perform: (IndexJob) throws(StoreError) -> Void) throws(StoreError) -> Set<SegmentID> {
+  /// - Returns: The segments, and those of which nothing ever counted: they are out of the index already.
+  func close(
+    _ perform: (IndexJob) throws(StoreError) -> Void
+  ) throws(StoreError) -> (segments: Set<SegmentID>, unmade: [SegmentID]) {
     let (appenders, sealed) = state.withLock { state in
       defer { state.idle = [] }
       return (state.idle, Set(state.sealed.keys))
     }
     let segments = sealed.union(appenders.map(\.segment))
     let (registry, writer) = (index.segments, writer)
+    var unmade: [SegmentID] = []
     for appender in appenders {
       // What lies behind the end that the index knows was left by puts that failed.
       let entry = try index.read { (transaction) throws(StoreError) in
         try registry.existing(appender.segment, in: transaction)
       }
-      try appender.cut(at: max(entry.usedByteCount, SegmentHeader.byteCount))
+      if entry.usedByteCount == 0 {
+        unmade.append(appender.segment)
+      } else {
+        try appender.cut(at: entry.usedByteCount)
+      }
     }
+    let dropped = unmade
+    // Synced, so that nothing that was cut off or zeroed comes back behind the end when nobody would cut it any more.
     try perform(
-      IndexJob { (transaction, _) throws(StoreError) in
+      IndexJob(syncing: segments) { (transaction, _) throws(StoreError) in
+        for id in dropped { try registry.remove(id, in: transaction) }
         try registry.disown(segments, by: writer, in: transaction)
       })
     state.withLock { state in
       state.open = [:]
       state.sealed = [:]
     }
-    return segments
+    return (segments.subtracting(unmade), unmade)
   }
 
   // MARK: -
@@ -135,26 +145,49 @@ final class SegmentPool: Sendable {
   private func takeOver(_ perform: (IndexJob) throws(StoreError) -> Void) throws(StoreError) -> SegmentAppender? {
     let registry = index.segments
     let candidates = try index.read { (transaction) throws(StoreError) in
-      try registry.openOrOwnedSegments(in: transaction).filter { $0.entry.owner.rawValue == 0 }
+      try registry.openOrOwnedSegments(in: transaction).filter { $0.entry.isFree }
     }
     let writer = writer
-    for candidate in candidates {
+    for candidate in candidates where try isWhole(candidate.id, candidate.entry) {
       let taken = Monitor<SegmentEntry?>(nil)
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
           // Looked at again: another process may have been quicker.
-          guard var entry = try registry.segment(candidate.id, in: transaction), entry.state == .open,
-            entry.owner.rawValue == 0
-          else { return }
+          guard var entry = try registry.segment(candidate.id, in: transaction), entry.isFree else { return }
           entry.owner = writer
           try registry.set(candidate.id, entry, in: transaction)
           taken.withLock { $0 = entry }
         })
       if let entry = taken.withLock({ $0 }) {
-        return try open(candidate.id, tail: entry.usedByteCount, recordCount: entry.recordCount, isNew: nil)
+        do throws(StoreError) {
+          return try open(candidate.id, tail: entry.usedByteCount, recordCount: entry.recordCount, isNew: nil)
+        } catch {
+          letGo(of: candidate.id, perform)
+          throw error
+        }
       }
     }
     return nil
+  }
+
+  /// Whether the file of a segment is there as far as the index knows it. One that is lost or cut is reported by those
+  /// who read it, and must not keep others from storing.
+  private func isWhole(_ id: SegmentID, _ entry: SegmentEntry) throws(StoreError) -> Bool {
+    do throws(SystemCallFailure) {
+      return try directory.status(of: id.fileName).byteCount >= entry.usedByteCount
+    } catch {
+      if error.isNotFound { return false }
+      throw StoreError(error)
+    }
+  }
+
+  /// Leaves a segment that could not be opened to others, who may have more luck.
+  private func letGo(of id: SegmentID, _ perform: (IndexJob) throws(StoreError) -> Void) {
+    let (registry, writer) = (index.segments, writer)
+    do throws(StoreError) {
+      try perform(
+        IndexJob { (transaction, _) throws(StoreError) in try registry.disown([id], by: writer, in: transaction) })
+    } catch {}
   }
 
   private func make(_ perform: (IndexJob) throws(StoreError) -> Void) throws(StoreError) -> SegmentAppender {
@@ -164,8 +197,7 @@ final class SegmentPool: Sendable {
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
         var counters = try index.counters(in: transaction)
-        let id = SegmentID(rawValue: counters.nextSegment)
-        counters.nextSegment += 1
+        let id = SegmentID(rawValue: try counters.take(\.nextSegment).lowerBound)
         try index.setCounters(counters, in: transaction)
         // Nothing used yet: a crash before the file exists leaves an entry that recovery drops.
         let entry = SegmentEntry(state: .open, owner: writer, usedByteCount: 0, liveByteCount: 0, recordCount: 0)
@@ -223,6 +255,8 @@ final class SegmentPool: Sendable {
   private func seal(
     _ appender: SegmentAppender, _ perform: (IndexJob) throws(StoreError) -> Void
   ) throws(StoreError) {
+    // The records first: a footer on the device says that they are there.
+    try perform(IndexJob(syncing: [appender.segment]) { (_, _) in })
     let usedByteCount = try appender.seal()
     let recordCount = appender.recordCount
     let id = appender.segment

@@ -15,6 +15,7 @@ extension Store {
     cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in },
     onStored: @escaping @Sendable (StoredFile) -> Void, onFailed: @escaping @Sendable (FilePath, StoreError) -> Void
   ) throws(StoreError) -> TreeResult {
+    let session = try writerSession()
     let files = ParallelFiles<TreeFile>(cancellation: cancellation)
     let walk = TreeWalk(storeStatus: try TreeWalk.status(of: path)) { (path, error) in
       files.countFailure()
@@ -22,18 +23,31 @@ extension Store {
     }
     return try files.run(
       produce: { (handOver: (TreeFile) throws(StoreError) -> Void) throws(StoreError) in
-        try walk.run(root, prefix.bytes, handOver)
+        // Taken by the dozen, each commit of the index for many files; a tree is one put, and its files begin together.
+        var ids: Range<UInt64> = 0..<0
+        try walk.run(root, prefix.bytes) { (path, name) throws(StoreError) in
+          if ids.isEmpty { ids = try session.identifiers.takeFiles(treeRangeFileCount, through: session.perform) }
+          let id = FileID(rawValue: ids.lowerBound)
+          ids = (ids.lowerBound + 1)..<ids.upperBound
+          try handOver(TreeFile(id: id, path: path, name: name))
+        }
+        try session.identifiers.giveBackFiles(ids, through: session.perform)
       },
       work: { (file: TreeFile) throws(StoreError) in
-        let name = try FileName(file.name)
-        onStored(try self.put(.file(file.path), as: name, options, cancellation: cancellation, progress: progress))
+        let put = PutPipeline(
+          store: self, session: session, name: try FileName(file.name), options: options, cancellation: cancellation,
+          progress: progress)
+        onStored(try put.run(.file(file.path), as: file.id))
       },
       failed: { (file, error) in onFailed(file.path, error) })
   }
 }
 
+private let treeRangeFileCount = 64
+
 /// A file that a walk found, and the name it is to be stored under.
 private struct TreeFile: Sendable {
+  let id: FileID
   let path: FilePath
   let name: [UInt8]
 }
@@ -49,7 +63,7 @@ private struct TreeWalk {
   }
 
   func run(
-    _ root: FilePath, _ name: [UInt8], _ handOver: (TreeFile) throws(StoreError) -> Void
+    _ root: FilePath, _ name: [UInt8], _ found: (FilePath, [UInt8]) throws(StoreError) -> Void
   ) throws(StoreError) {
     let directory: Directory
     let status: FileStatus
@@ -60,11 +74,11 @@ private struct TreeWalk {
       throw StoreError(user: error)
     }
     if isStore(status) { throw StoreError(.invalidArgument, "'\(root)': is the store itself") }
-    try visit(directory, name, handOver)
+    try visit(directory, name, found)
   }
 
   private func visit(
-    _ directory: Directory, _ name: [UInt8], _ handOver: (TreeFile) throws(StoreError) -> Void
+    _ directory: Directory, _ name: [UInt8], _ found: (FilePath, [UInt8]) throws(StoreError) -> Void
   ) throws(StoreError) {
     var listing: DirectoryListing?
     while true {
@@ -78,7 +92,7 @@ private struct TreeWalk {
       }
       guard let entry else { return }
       do throws(StoreError) {
-        try visit(entry, in: directory, name + [UInt8(ascii: "/")] + entry, handOver)
+        try visit(entry, in: directory, name + [UInt8(ascii: "/")] + entry, found)
       } catch  where error.code == .unusableFile {
         report(directory.path.appending(entry), error)
       }
@@ -86,14 +100,14 @@ private struct TreeWalk {
   }
 
   private func visit(
-    _ entry: [UInt8], in directory: Directory, _ name: [UInt8], _ handOver: (TreeFile) throws(StoreError) -> Void
+    _ entry: [UInt8], in directory: Directory, _ name: [UInt8], _ found: (FilePath, [UInt8]) throws(StoreError) -> Void
   ) throws(StoreError) {
     let path = directory.path.appending(entry)
     let status: FileStatus
     do throws(SystemCallFailure) { status = try directory.status(of: entry) } catch { throw StoreError(user: error) }
     switch status.kind {
     case .file:
-      try handOver(TreeFile(path: path, name: name))
+      try found(path, name)
     case .directory:
       if isStore(status) {
         report(path, StoreError(.unusableFile, "'\(path)': is the store itself; left out"))
@@ -103,7 +117,7 @@ private struct TreeWalk {
       do throws(SystemCallFailure) { inner = try directory.openDirectory(entry) } catch {
         throw StoreError(user: error)
       }
-      try visit(inner, name, handOver)
+      try visit(inner, name, found)
     case .symbolicLink:
       throw StoreError(.unusableFile, "'\(path)': is a symbolic link; links are not stored")
     case .other:

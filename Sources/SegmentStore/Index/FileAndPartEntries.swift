@@ -1,0 +1,187 @@
+import Codecs
+import StorageIO
+
+/// Where a record lies.
+struct RecordLocation: Hashable, Sendable {
+  static let byteCount = Offset.end
+
+  let segment: SegmentID
+  let offset: Int
+  /// Header, payload and alignment.
+  let recordByteCount: Int
+
+  var end: Int { offset + recordByteCount }
+
+  enum Offset {
+    static let segment = 0
+    static let offset = segment + 8
+    static let recordByteCount = offset + 8
+    static let end = recordByteCount + 8
+
+    static let fields = FormatField.list(
+      ["segment": segment, "offset": offset, "recordByteCount": recordByteCount], end: end)
+  }
+
+  func put(into writer: inout ByteWriter, at offset: Int) {
+    writer.put(segment.rawValue, at: offset + Offset.segment)
+    writer.put(UInt64(self.offset), at: offset + Offset.offset)
+    writer.put(UInt64(recordByteCount), at: offset + Offset.recordByteCount)
+  }
+
+  init(segment: SegmentID, offset: Int, recordByteCount: Int) {
+    self.segment = segment
+    self.offset = offset
+    self.recordByteCount = recordByteCount
+  }
+
+  init(_ reader: ByteReader, at offset: Int) {
+    segment = SegmentID(rawValue: reader.get(offset + Offset.segment))
+    self.offset = Int(clamping: reader.get(offset + Offset.offset, as: UInt64.self))
+    recordByteCount = Int(clamping: reader.get(offset + Offset.recordByteCount, as: UInt64.self))
+  }
+}
+
+/// Table `files`: one file and how far it has come.
+struct FileEntry: IndexEntry, Hashable {
+  enum State: UInt8, Sendable {
+    /// Being stored; its writer is alive or will be rolled back.
+    case writing = 1
+    /// Durable as a whole.
+    case ready = 2
+    /// Deleted for good; its parts are still being taken out of the index.
+    case deleting = 3
+  }
+
+  var state: State
+  var writer: WriterID
+  var manifestLocation: RecordLocation
+  /// The commit record that made the file visible.
+  var commit: Sequence
+  /// The parts that are still in `parts`, counted from the end of the file, while it is `deleting`.
+  var remainingPartCount: Int
+  var manifest: Manifest
+
+  enum Offset {
+    static let state = 0
+    static let reserved = state + 1
+    static let writer = reserved + 7
+    static let manifestLocation = writer + 8
+    static let commit = manifestLocation + RecordLocation.byteCount
+    static let remainingPartCount = commit + 8
+    static let manifest = remainingPartCount + 8
+
+    static let fields = FormatField.list(
+      [
+        "state": state, "reserved": reserved, "writer": writer, "manifestLocation": manifestLocation,
+        "commit": commit, "remainingPartCount": remainingPartCount,
+      ], end: manifest)
+  }
+
+  func fields() -> [UInt8] {
+    var writer = ByteWriter(byteCount: Offset.manifest)
+    writer.put(state.rawValue, at: Offset.state)
+    writer.put(self.writer.rawValue, at: Offset.writer)
+    manifestLocation.put(into: &writer, at: Offset.manifestLocation)
+    writer.put(commit.rawValue, at: Offset.commit)
+    writer.put(UInt64(remainingPartCount), at: Offset.remainingPartCount)
+    return writer.bytes + manifest.encoded()
+  }
+
+  init(
+    state: State, writer: WriterID, manifestLocation: RecordLocation, commit: Sequence, remainingPartCount: Int,
+    manifest: Manifest
+  ) {
+    self.state = state
+    self.writer = writer
+    self.manifestLocation = manifestLocation
+    self.commit = commit
+    self.remainingPartCount = remainingPartCount
+    self.manifest = manifest
+  }
+
+  init(decoding fields: [UInt8]) throws(FormatFailure) {
+    guard fields.count >= Offset.manifest, let state = State(rawValue: fields[Offset.state]) else {
+      throw FormatFailure(.damaged, "file entry of \(fields.count) bytes, or of unknown state")
+    }
+    let reader = ByteReader(fields)
+    self.init(
+      state: state, writer: WriterID(rawValue: reader.get(Offset.writer)),
+      manifestLocation: RecordLocation(reader, at: Offset.manifestLocation),
+      commit: Sequence(rawValue: reader.get(Offset.commit)),
+      remainingPartCount: Int(clamping: reader.get(Offset.remainingPartCount, as: UInt64.self)),
+      manifest: try Manifest(decoding: Array(fields[Offset.manifest...])))
+  }
+}
+
+/// Table `parts`: where a part is and what it must be. 40 bytes and the checksum.
+struct PartEntry: IndexEntry, Hashable {
+  enum State: UInt8, Sendable { case live = 1 }
+
+  let segment: SegmentID
+  let offset: Int
+  let storedByteCount: Int
+  let rawByteCount: Int
+  let codec: Codec
+  let state: State
+  let digest: MD5Digest
+
+  var recordByteCount: Int { Format.aligned(RecordHeader.byteCount + storedByteCount) }
+
+  var location: RecordLocation {
+    RecordLocation(segment: segment, offset: offset, recordByteCount: recordByteCount)
+  }
+
+  enum Offset {
+    static let segment = 0
+    static let offset = segment + 8
+    static let storedByteCount = offset + 4
+    static let rawByteCount = storedByteCount + 4
+    static let codec = rawByteCount + 4
+    static let state = codec + 1
+    static let reserved = state + 1
+    static let digest = reserved + 2
+    static let end = digest + MD5Digest.byteCount
+
+    static let fields = FormatField.list(
+      [
+        "segment": segment, "offset": offset, "storedByteCount": storedByteCount, "rawByteCount": rawByteCount,
+        "codec": codec, "state": state, "reserved": reserved, "digest": digest,
+      ], end: end)
+  }
+
+  func fields() -> [UInt8] {
+    var writer = ByteWriter(byteCount: Offset.end)
+    writer.put(segment.rawValue, at: Offset.segment)
+    writer.put(UInt32(offset), at: Offset.offset)
+    writer.put(UInt32(storedByteCount), at: Offset.storedByteCount)
+    writer.put(UInt32(rawByteCount), at: Offset.rawByteCount)
+    writer.put(codec.rawValue, at: Offset.codec)
+    writer.put(state.rawValue, at: Offset.state)
+    writer.put(digest.bytes, at: Offset.digest)
+    return writer.bytes
+  }
+
+  init(segment: SegmentID, offset: Int, storedByteCount: Int, rawByteCount: Int, codec: Codec, digest: MD5Digest) {
+    self.segment = segment
+    self.offset = offset
+    self.storedByteCount = storedByteCount
+    self.rawByteCount = rawByteCount
+    self.codec = codec
+    state = .live
+    self.digest = digest
+  }
+
+  init(decoding fields: [UInt8]) throws(FormatFailure) {
+    let reader = try expect(fields, Offset.end, "part")
+    guard reader.get(Offset.state) == State.live.rawValue else {
+      throw FormatFailure(.damaged, "part entry of unknown state")
+    }
+    self.init(
+      segment: SegmentID(rawValue: reader.get(Offset.segment)),
+      offset: Int(reader.get(Offset.offset, as: UInt32.self)),
+      storedByteCount: Int(reader.get(Offset.storedByteCount, as: UInt32.self)),
+      rawByteCount: Int(reader.get(Offset.rawByteCount, as: UInt32.self)),
+      codec: Codec(rawValue: reader.get(Offset.codec)),
+      digest: MD5Digest(bytes: reader.get(Offset.digest, byteCount: MD5Digest.byteCount)))
+  }
+}

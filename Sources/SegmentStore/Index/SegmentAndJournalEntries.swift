@@ -1,0 +1,152 @@
+import StorageIO
+
+/// Table `segments`: how much of a segment is used, how much of that is alive, and who may append.
+struct SegmentEntry: IndexEntry, Hashable {
+  enum State: UInt8, Sendable { case open = 1, sealed = 2 }
+
+  var state: State
+  /// The writer that appends to it; zero when nobody does.
+  var owner: WriterID
+  /// The bytes up to the end of the last record the index knows, the footer included once sealed.
+  var usedByteCount: Int
+  /// The records among them that something still needs.
+  var liveByteCount: Int
+  var recordCount: Int
+
+  /// Whether a writer may take it over. One in which nothing counts has perhaps no header, or no file.
+  var isFree: Bool { state == .open && owner.rawValue == 0 && usedByteCount > 0 }
+
+  enum Offset {
+    static let state = 0
+    static let reserved = state + 1
+    static let owner = reserved + 7
+    static let usedByteCount = owner + 8
+    static let liveByteCount = usedByteCount + 8
+    static let recordCount = liveByteCount + 8
+    static let end = recordCount + 8
+
+    static let fields = FormatField.list(
+      [
+        "state": state, "reserved": reserved, "owner": owner, "usedByteCount": usedByteCount,
+        "liveByteCount": liveByteCount, "recordCount": recordCount,
+      ], end: end)
+  }
+
+  func fields() -> [UInt8] {
+    var writer = ByteWriter(byteCount: Offset.end)
+    writer.put(state.rawValue, at: Offset.state)
+    writer.put(owner.rawValue, at: Offset.owner)
+    writer.put(UInt64(usedByteCount), at: Offset.usedByteCount)
+    writer.put(UInt64(liveByteCount), at: Offset.liveByteCount)
+    writer.put(UInt64(recordCount), at: Offset.recordCount)
+    return writer.bytes
+  }
+
+  init(state: State, owner: WriterID, usedByteCount: Int, liveByteCount: Int, recordCount: Int) {
+    self.state = state
+    self.owner = owner
+    self.usedByteCount = usedByteCount
+    self.liveByteCount = liveByteCount
+    self.recordCount = recordCount
+  }
+
+  init(decoding fields: [UInt8]) throws(FormatFailure) {
+    let reader = try expect(fields, Offset.end, "segment")
+    guard let state = State(rawValue: reader.get(Offset.state)) else {
+      throw FormatFailure(.damaged, "segment entry of unknown state \(reader.get(Offset.state, as: UInt8.self))")
+    }
+    self.init(
+      state: state, owner: WriterID(rawValue: reader.get(Offset.owner)),
+      usedByteCount: Int(clamping: reader.get(Offset.usedByteCount, as: UInt64.self)),
+      liveByteCount: Int(clamping: reader.get(Offset.liveByteCount, as: UInt64.self)),
+      recordCount: Int(clamping: reader.get(Offset.recordCount, as: UInt64.self)))
+  }
+}
+
+/// Table `writers`: a process that writes. Alive as long as it holds its byte of `locks`.
+struct WriterEntry: IndexEntry, Hashable {
+  let startedNanoseconds: Int64
+
+  init(startedNanoseconds: Int64) { self.startedNanoseconds = startedNanoseconds }
+
+  enum Offset {
+    static let started = 0
+    static let end = started + 8
+
+    static let fields = FormatField.list(["started": started], end: end)
+  }
+
+  func fields() -> [UInt8] {
+    var writer = ByteWriter(byteCount: Offset.end)
+    writer.put(startedNanoseconds, at: Offset.started)
+    return writer.bytes
+  }
+
+  init(decoding fields: [UInt8]) throws(FormatFailure) {
+    startedNanoseconds = try expect(fields, Offset.end, "writer").get(Offset.started)
+  }
+}
+
+/// Table `tombstones`: a tombstone record that is still needed, and the segment whose manifest makes it so.
+struct TombstoneEntry: IndexEntry, Hashable {
+  let location: RecordLocation
+  let manifestSegment: SegmentID
+
+  init(location: RecordLocation, manifestSegment: SegmentID) {
+    self.location = location
+    self.manifestSegment = manifestSegment
+  }
+
+  enum Offset {
+    static let location = 0
+    static let manifestSegment = location + RecordLocation.byteCount
+    static let end = manifestSegment + 8
+
+    static let fields = FormatField.list(["location": location, "manifestSegment": manifestSegment], end: end)
+  }
+
+  func fields() -> [UInt8] {
+    var writer = ByteWriter(byteCount: Offset.end)
+    location.put(into: &writer, at: Offset.location)
+    writer.put(manifestSegment.rawValue, at: Offset.manifestSegment)
+    return writer.bytes
+  }
+
+  init(decoding fields: [UInt8]) throws(FormatFailure) {
+    let reader = try expect(fields, Offset.end, "tombstone")
+    location = RecordLocation(reader, at: Offset.location)
+    manifestSegment = SegmentID(rawValue: reader.get(Offset.manifestSegment))
+  }
+}
+
+/// Table `commits`: a commit record and how many of the files it names are still there.
+struct CommitEntry: IndexEntry, Hashable {
+  let location: RecordLocation
+  var liveFileCount: Int
+
+  init(location: RecordLocation, liveFileCount: Int) {
+    self.location = location
+    self.liveFileCount = liveFileCount
+  }
+
+  enum Offset {
+    static let location = 0
+    static let liveFileCount = location + RecordLocation.byteCount
+    static let end = liveFileCount + 8
+
+    static let fields = FormatField.list(["location": location, "liveFileCount": liveFileCount], end: end)
+  }
+
+  func fields() -> [UInt8] {
+    var writer = ByteWriter(byteCount: Offset.end)
+    location.put(into: &writer, at: Offset.location)
+    writer.put(UInt64(liveFileCount), at: Offset.liveFileCount)
+    return writer.bytes
+  }
+
+  init(decoding fields: [UInt8]) throws(FormatFailure) {
+    let reader = try expect(fields, Offset.end, "commit")
+    location = RecordLocation(reader, at: Offset.location)
+    liveFileCount = Int(clamping: reader.get(Offset.liveFileCount, as: UInt64.self))
+  }
+}
