@@ -9,7 +9,7 @@ FILE ?=
 # What is linked against, and what the tests run (mkfs.ext4, mount).
 PACKAGES := liblmdb-dev zlib1g-dev libisal-dev libyaml-dev libedit-dev pkg-config e2fsprogs mount
 RELEASE := swift build --configuration release --static-swift-stdlib \
-	--explicit-target-dependency-import-check error
+	--explicit-target-dependency-import-check error --disable-local-rpath
 RELEASE_DIRECTORY := .build/release
 SOURCES := Package.swift Sources Tests
 # A crash that a test expects must not wait for a backtrace.

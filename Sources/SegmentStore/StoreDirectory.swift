@@ -138,9 +138,6 @@ struct StoreDirectory {
     let index = try Index(directory: path.appending(Index.directoryName), creates: true)
     try index.initialize(for: superblock.uuid)
     try translating { () throws(SystemCallFailure) in
-      // LMDB leaves the modes of its files to the umask. By name: closing `lock.mdb` would drop the locks of the index.
-      let indexDirectory = try Directory.open(path.appending(Index.directoryName))
-      for file in try indexDirectory.entries() { try indexDirectory.setMode(of: file, 0o600) }
       try File.open(path.appending(Index.directoryName).appending("data.mdb")).sync()
       for directory in [path.appending(Index.directoryName), path.appending(segmentsName), path] {
         try Directory.open(directory).sync()
@@ -173,16 +170,15 @@ struct StoreDirectory {
   private static func remove(_ name: [UInt8], from parent: Directory) {
     do throws(SystemCallFailure) {
       let directory = try parent.openDirectory(name)
-      for inner in [Index.directoryName, segmentsName] {
-        do throws(SystemCallFailure) {
-          let innerDirectory = try directory.openDirectory(inner)
-          for file in try innerDirectory.entries() { try innerDirectory.removeFile(file) }
-          try directory.removeDirectory(inner)
-        } catch  where error.isNotFound {
-          // It did not come so far.
+      for entry in try directory.entries() {
+        if try directory.status(of: entry).kind == .directory {
+          let inner = try directory.openDirectory(entry)
+          for file in try inner.entries() { try inner.removeFile(file) }
+          try directory.removeDirectory(entry)
+        } else {
+          try directory.removeFile(entry)
         }
       }
-      for file in try directory.entries() { try directory.removeFile(file) }
       try parent.removeDirectory(name)
     } catch {}
   }

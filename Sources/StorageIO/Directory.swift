@@ -109,10 +109,11 @@ public final class Directory: Sendable {
   }
 
   /// Opens the file `name` in this directory.
+  /// - Parameter shownAs: what messages call it, when not by that name.
   public func open(
-    _ name: [UInt8], _ options: File.OpenOptions = [], mode: UInt32 = 0o600
+    _ name: [UInt8], _ options: File.OpenOptions = [], mode: UInt32 = 0o600, shownAs: [UInt8]? = nil
   ) throws(SystemCallFailure) -> File {
-    let full = path.appending(name)
+    let full = path.appending(shownAs ?? name)
     let opened = try unsafe FilePath(bytes: name).withCString(for: "openat") { (cName) throws(SystemCallFailure) in
       try retrying("openat", "'\(full)'") { unsafe openat(descriptor, cName, options.flags, mode) }
     }

@@ -1,1 +1,3 @@
-print("not yet")
+import Console
+
+ProcessExit.normally(BenchCommand.run(ProcessArguments.bytes))

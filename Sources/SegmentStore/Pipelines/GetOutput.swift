@@ -27,11 +27,11 @@ final class OutputFile: Sendable {
     replaces = replacing
     path = directory.path.appending(name)
     do throws(SystemCallFailure) {
-      file = try directory.open([UInt8(ascii: ".")], [.write, .unnamed])
+      file = try directory.open([UInt8(ascii: ".")], [.write, .unnamed], shownAs: name)
       temporaryName = nil
     } catch  where error.isNotSupported || error.errorNumber == isDirectory {
       let temporaryName = try OutputFile.temporaryName()
-      file = try directory.open(temporaryName, [.write, .createNew, .noFollow])
+      file = try directory.open(temporaryName, [.write, .createNew, .noFollow], shownAs: name)
       self.temporaryName = temporaryName
     }
   }

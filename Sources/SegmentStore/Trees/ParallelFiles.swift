@@ -56,7 +56,10 @@ struct ParallelFiles<Item: Sendable>: Sendable {
     let (result, fatal) = state.withLock { state in
       (TreeResult(doneCount: state.doneCount, failedCount: state.failedCount), state.fatal)
     }
-    if let fatal { throw fatal }
+    if let fatal {
+      guard fatal.code == .cancelled else { throw fatal }
+      throw StoreError(.cancelled, "interrupted; the files that were done stay")
+    }
     return result
   }
 

@@ -1,0 +1,78 @@
+import Synchronization
+
+/// Where one part lies in the input and, compressed, in the file of streams.
+struct BarePart: Hashable, Sendable {
+  let rawOffset: Int
+  let rawByteCount: Int
+  let offset: Int
+  let storedByteCount: Int
+}
+
+/// What the bare work keeps in place of an index.
+struct BareTable: Sendable {
+  /// In the order of the input.
+  let parts: [BarePart]
+
+  private static let entryByteCount = 4 * 8
+
+  init(parts: [BarePart]) { self.parts = parts }
+
+  /// The bytes of all streams.
+  var storedByteCount: Int { parts.reduce(0) { sum, part in sum + part.storedByteCount } }
+
+  /// Four little-endian numbers of 64 bits a part.
+  func encoded() -> [UInt8] {
+    parts.flatMap { part in
+      [part.rawOffset, part.rawByteCount, part.offset, part.storedByteCount].flatMap { number in
+        (0..<8).map { index in UInt8(truncatingIfNeeded: number >> (8 * index)) }
+      }
+    }
+  }
+
+  /// - Throws: `.failed` when the bytes are no table.
+  init(decoding bytes: [UInt8]) throws(BenchFailure) {
+    guard bytes.count.isMultiple(of: BareTable.entryByteCount) else {
+      throw BenchFailure(.failed, "a table of \(bytes.count) bytes is cut off")
+    }
+    let numbers = stride(from: 0, to: bytes.count, by: 8).map { start in
+      bytes[start..<(start + 8)].reversed().reduce(0) { number, byte in number << 8 | Int(byte) }
+    }
+    guard numbers.allSatisfy({ 0...(1 << 48) ~= $0 }) else { throw BenchFailure(.failed, "a table is damaged") }
+    parts = stride(from: 0, to: numbers.count, by: 4).map { start in
+      BarePart(
+        rawOffset: numbers[start], rawByteCount: numbers[start + 1], offset: numbers[start + 2],
+        storedByteCount: numbers[start + 3])
+    }
+  }
+}
+
+/// Gives streams their places, one behind the other in the order in which they are done.
+final class BarePlacement: Sendable {
+  private struct State {
+    var end = 0
+    var writebackEnd = 0
+    var parts: [BarePart?]
+  }
+
+  private static let strideByteCount = 8 << 20
+  private let state: Mutex<State>
+
+  init(partCount: Int) { state = Mutex(State(parts: Array(repeating: nil, count: partCount))) }
+
+  /// The place of a stream, and a stretch before it that may go to the device now, when one is full.
+  func place(
+    _ number: Int, _ rawOffset: Int, _ rawByteCount: Int, _ storedByteCount: Int
+  ) -> (part: BarePart, fullStride: Range<Int>?) {
+    state.withLock { state in
+      let part = BarePart(
+        rawOffset: rawOffset, rawByteCount: rawByteCount, offset: state.end, storedByteCount: storedByteCount)
+      state.parts[number] = part
+      state.end += storedByteCount
+      guard part.offset - state.writebackEnd >= BarePlacement.strideByteCount else { return (part, nil) }
+      defer { state.writebackEnd = part.offset }
+      return (part, state.writebackEnd..<part.offset)
+    }
+  }
+
+  func table() -> BareTable { BareTable(parts: state.withLock { state in state.parts.compactMap { $0 } }) }
+}

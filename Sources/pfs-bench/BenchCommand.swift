@@ -1,0 +1,71 @@
+import CommandSupport
+import Console
+
+/// The command line of pfs-bench: finds the subcommand and turns failures into messages and exit statuses.
+enum BenchCommand {
+  static let version = "0.1.0"
+
+  /// Subcommands that are described and not there yet.
+  private static let laterNames = [
+    "peers", "limit", "small", "churn", "index", "staging", "typed", "report", "torture",
+  ]
+
+  private static let table = OptionTable([
+    OptionTable.Option("help", short: "h", help: "Print this help and exit."),
+    OptionTable.Option("version", help: "Print the version and exit."),
+  ])
+
+  private static let help = CommandHelp(
+    usages: ["pfs-bench sweep [OPTIONS]", "pfs-bench SUBCOMMAND --help", "pfs-bench --version"],
+    summary: """
+      Measures pfs. 'sweep' gives put and get throughput and peak memory against the memory limit, beside the bare \
+      work of zlib in the same run.
+      """,
+    sections: [CommandHelp.Section("Options", table)],
+    notes: [
+      "Not in this version: \(laterNames.joined(separator: ", ")).",
+      """
+      Exit status: 0 measured, whether targets were met or missed; 1 failed; 2 wrong usage; 3 restored bytes differ; \
+      130 interrupted.
+      """,
+    ])
+
+  /// Runs the command and returns the exit status.
+  static func run(_ arguments: [[UInt8]]) -> Int32 {
+    do throws(BenchFailure) {
+      try dispatch(arguments)
+      return 0
+    } catch {
+      // Where standard error is gone nobody can be told.
+      do throws(ConsoleFailure) { try StandardStreams.write("pfs-bench: \(error.message)\n", to: .error) } catch {}
+      return error.code.exitStatus
+    }
+  }
+
+  private static func dispatch(_ arguments: [[UInt8]]) throws(BenchFailure) {
+    let options = try BenchFailure.translating { () throws(UsageError) in
+      try OptionParser.parse(arguments, table: table, stopsAtFirstOperand: true)
+    }
+    if options.contains("help") { return try print(help.text()) }
+    if options.contains("version") { return try print("pfs-bench \(version)\n") }
+    guard let first = options.operands.first else {
+      throw BenchFailure(.usage, "no subcommand; see 'pfs-bench --help'")
+    }
+    let rest = Array(options.operands.dropFirst())
+    let name = DisplayName.escaped(first)
+    switch name {
+    case "sweep": try SweepCommand.run(rest)
+    case BareZlib.subcommandName: try BareZlib.run(rest)
+    case _ where laterNames.contains(name):
+      throw BenchFailure(.usage, "'\(name)' is not in this version; there is 'sweep'")
+    default:
+      let suggestion = Spelling.suggestion(for: name, among: ["sweep"]).map { "; did you mean '\($0)'?" } ?? ""
+      throw BenchFailure(.usage, "no subcommand '\(name)'\(suggestion)")
+    }
+  }
+
+  /// Writes to standard output.
+  static func print(_ text: String) throws(BenchFailure) {
+    try BenchFailure.translating { () throws(ConsoleFailure) in try StandardStreams.write(text, to: .output) }
+  }
+}

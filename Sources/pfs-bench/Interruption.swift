@@ -1,0 +1,53 @@
+import Console
+import Synchronization
+
+/// Whether somebody asked the measurement to stop, and the child that has to be told.
+final class Interruption: Sendable {
+  private struct State {
+    var isRequested = false
+    var child: ChildProcess?
+  }
+
+  private let state = Mutex(State())
+
+  /// Begins to listen for Ctrl-C and polite kills; once in a process, before other threads start.
+  func listen() throws(BenchFailure) {
+    try BenchFailure.translating { () throws(ConsoleFailure) in
+      try SignalWatcher.start { _, _ in self.request() }
+    }
+  }
+
+  /// Stops the running child and has every later ``check()`` throw.
+  func request() {
+    let child = state.withLock { state in
+      state.isRequested = true
+      return state.child
+    }
+    child?.send(SignalWatcher.terminate)
+  }
+
+  /// - Throws: `.interrupted` when a stop was asked for.
+  func check() throws(BenchFailure) {
+    guard state.withLock({ state in !state.isRequested }) else {
+      throw BenchFailure(.interrupted, "interrupted; the files of the measurement were removed")
+    }
+  }
+
+  /// Runs `program` to its end, measured; it is stopped when a stop is asked for.
+  func run(_ program: [UInt8], _ arguments: [[UInt8]]) throws(BenchFailure) -> ChildProcess.Outcome {
+    try check()
+    let outcome = try BenchFailure.translating { () throws(ConsoleFailure) in
+      let child = try ChildProcess(program, arguments)
+      // Between the check above and this line a request would not have found the child.
+      let isRequested = state.withLock { state in
+        state.child = child
+        return state.isRequested
+      }
+      defer { state.withLock { state in state.child = nil } }
+      if isRequested { child.send(SignalWatcher.terminate) }
+      return try child.wait()
+    }
+    try check()
+    return outcome
+  }
+}

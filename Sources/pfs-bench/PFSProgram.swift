@@ -1,0 +1,68 @@
+import CommandSupport
+import Console
+import StorageIO
+
+/// The pfs that is measured, as a program: the same that a user runs.
+struct PFSProgram: Sendable {
+  let path: FilePath
+  let workerCount: Int
+  let interruption: Interruption
+
+  /// What `--version` says.
+  func version() throws(BenchFailure) -> String {
+    let outcome = try run(["--version"])
+    let text = String(decoding: outcome.standardOutput, as: UTF8.self)
+    return text.split(separator: "\n").first.map(String.init) ?? "unknown"
+  }
+
+  /// Stores `file` in the new store `store`; returns what it took and the id.
+  func put(
+    _ file: FilePath, store: FilePath, limit: MemoryLimit
+  ) throws(BenchFailure) -> (figures: StepFigures, id: String) {
+    // Said in full, so that no configuration file has a say in it.
+    let how = ["put", "--codec", "zlib", "--level", "\(Sweep.level)", "--part-size", "\(Sweep.partByteCount)", "--"]
+    let outcome = try run(options(store, limit) + how.map(word) + [file.bytes])
+    let line = String(decoding: outcome.standardOutput, as: UTF8.self)
+    let id = line.prefix { $0 != "\t" }
+    guard !id.isEmpty, id.allSatisfy({ $0 >= "0" && $0 <= "9" }) else {
+      throw BenchFailure(.failed, "'pfs put' gave no id but '\(DisplayName.escaped(line))'")
+    }
+    return (StepFigures(outcome), String(id))
+  }
+
+  /// Restores the file `id` to `output`, which must not exist.
+  func get(
+    _ id: String, store: FilePath, output: FilePath, limit: MemoryLimit
+  ) throws(BenchFailure) -> StepFigures {
+    StepFigures(try run(options(store, limit) + [word("get"), word("-o"), output.bytes, word(id)]))
+  }
+
+  private func options(_ store: FilePath, _ limit: MemoryLimit) -> [[UInt8]] {
+    [
+      word("--store"), store.bytes, word("--memory"), word(limit.text), word("--workers"), word("\(workerCount)"),
+      word("--no-progress"),
+    ]
+  }
+
+  private func word(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+  private func run(_ arguments: [String]) throws(BenchFailure) -> ChildProcess.Outcome {
+    try run(arguments.map(word))
+  }
+
+  private func run(_ arguments: [[UInt8]]) throws(BenchFailure) -> ChildProcess.Outcome {
+    let outcome = try interruption.run(path.bytes, arguments)
+    try requireSuccess(outcome, "\(path) \(arguments.map { DisplayName.escaped($0) }.joined(separator: " "))")
+    return outcome
+  }
+}
+
+/// - Throws: `.failed`, or `.different` where the program says that bytes are damaged, with what the program wrote to
+///   standard error.
+func requireSuccess(_ outcome: ChildProcess.Outcome, _ command: String) throws(BenchFailure) {
+  guard outcome.exitStatus != 0 else { return }
+  let ending = outcome.exitStatus.map { "exit status \($0)" } ?? "signal \(outcome.signal ?? 0)"
+  let lines = String(decoding: outcome.standardError, as: UTF8.self).split(separator: "\n")
+  let said = lines.last.map { ": \(DisplayName.escaped(String($0)))" } ?? ""
+  throw BenchFailure(outcome.exitStatus == 3 ? .different : .failed, "'\(command)' ended with \(ending)\(said)")
+}

@@ -1,0 +1,70 @@
+import Console
+
+/// What one program took for one put or get.
+struct StepFigures: Hashable, Sendable {
+  let wallSeconds: Double
+  let userSeconds: Double
+  let systemSeconds: Double
+  let peakAnonymousByteCount: Int
+  let peakResidentByteCount: Int
+  let sampleCount: Int
+
+  /// The time of all processors together.
+  var processorSeconds: Double { userSeconds + systemSeconds }
+
+  init(_ outcome: ChildProcess.Outcome) {
+    wallSeconds = outcome.wallSeconds
+    userSeconds = outcome.userSeconds
+    systemSeconds = outcome.systemSeconds
+    peakAnonymousByteCount = outcome.peakAnonymousByteCount
+    peakResidentByteCount = outcome.peakResidentByteCount
+    sampleCount = outcome.sampleCount
+  }
+}
+
+/// Put and get of one file by one program, one after the other.
+struct RoundTripFigures: Hashable, Sendable {
+  let put: StepFigures
+  let get: StepFigures
+  /// What the file took on disk in between.
+  let storedByteCount: Int
+}
+
+/// One run at one limit: pfs and, right before or after it, the bare work.
+struct SweepSample: Hashable, Sendable {
+  let runNumber: Int
+  let limit: MemoryLimit
+  /// Whether the bare work came first.
+  let bareWasFirst: Bool
+  let pfs: RoundTripFigures
+  let bare: RoundTripFigures
+}
+
+/// The middle and the ends of some measurements.
+struct Spread: Hashable, Sendable {
+  let median: Double
+  let minimum: Double
+  let maximum: Double
+
+  /// Nil for no values. The median of an even number of values is the mean of the middle two.
+  init?(_ values: [Double]) {
+    let sorted = values.sorted()
+    guard let minimum = sorted.first, let maximum = sorted.last else { return nil }
+    self.minimum = minimum
+    self.maximum = maximum
+    median = (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+  }
+}
+
+/// A direction of the file's way: into the store or out of it.
+enum SweepStep: String, Sendable, CaseIterable {
+  case put
+  case get
+
+  func figures(_ roundTrip: RoundTripFigures) -> StepFigures {
+    switch self {
+    case .put: roundTrip.put
+    case .get: roundTrip.get
+    }
+  }
+}
