@@ -84,6 +84,11 @@ public final class Directory: Sendable {
   public func openBeneath(makingDirectories path: [[UInt8]]) throws(SystemCallFailure) -> Directory {
     var current = try openBeneath(directory: [dot])
     for component in path {
+      // Several components in one would be made before it is known where they lead.
+      if component.contains(slash) {
+        throw SystemCallFailure(
+          call: "openat2", subject: "'\(current.path.appending(component))'", errorNumber: EXDEV)
+      }
       let name = FilePath(bytes: component)
       let parent = current
       do throws(SystemCallFailure) {
@@ -153,3 +158,4 @@ public final class Directory: Sendable {
 }
 
 private let dot = UInt8(ascii: ".")
+private let slash = UInt8(ascii: "/")
