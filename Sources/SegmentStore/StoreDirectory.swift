@@ -138,6 +138,9 @@ struct StoreDirectory {
     let index = try Index(directory: path.appending(Index.directoryName), creates: true)
     try index.initialize(for: superblock.uuid)
     try translating { () throws(SystemCallFailure) in
+      // LMDB leaves the modes of its files to the umask. By name: closing `lock.mdb` would drop the locks of the index.
+      let indexDirectory = try Directory.open(path.appending(Index.directoryName))
+      for file in try indexDirectory.entries() { try indexDirectory.setMode(of: file, 0o600) }
       try File.open(path.appending(Index.directoryName).appending("data.mdb")).sync()
       for directory in [path.appending(Index.directoryName), path.appending(segmentsName), path] {
         try Directory.open(directory).sync()

@@ -72,6 +72,13 @@ public enum FilesOnDisk {
     }
   }
 
+  /// Makes this process take note of `signal`, and system calls that wait fail with EINTR when it comes.
+  public static func interruptSystemCalls(by signal: Int32) {
+    var action = sigaction()
+    action.__sigaction_handler.sa_handler = { _ in }
+    sigaction(signal, &action, nil)
+  }
+
   /// The permission bits.
   public static func mode(_ path: String) throws -> Int {
     let attributes = try FileManager.default.attributesOfItem(atPath: path)
