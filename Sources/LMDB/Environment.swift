@@ -255,6 +255,8 @@ import Synchronization
     }
     do throws(LMDBError) {
       try MetaPages.check(path: path + "/data.mdb".utf8CString, creates: creates)
+      try ReaderTable.reserve(
+        path: path + "/lock.mdb".utf8CString, readerCount: Int(limits.readerCount), fileMode: fileMode)
       return try unsafe open(path: path + [0], limits: limits, fileMode: fileMode)
     } catch {
       OpenEnvironments.remove(identity)
