@@ -106,11 +106,11 @@ final class StoreFixture {
     Set(try store.parts(of: file.id, 0..<file.partCount).map(\.segment))
   }
 
-  /// What a crash would leave: the store directory as it is now, without the locks of the living.
-  func crashImage(_ name: String = "image") throws -> String {
+  /// What a crash would leave: the store directory as it is now, with or without what its readers left in `lock.mdb`.
+  func crashImage(_ name: String = "image", keepsLockFile: Bool = false) throws -> String {
     let copy = directory.path(of: name)
     try FileManager.default.copyItem(atPath: path.description, toPath: copy)
-    try FileManager.default.removeItem(atPath: "\(copy)/index/lock.mdb")
+    if !keepsLockFile { try FileManager.default.removeItem(atPath: "\(copy)/index/lock.mdb") }
     return copy
   }
 }
