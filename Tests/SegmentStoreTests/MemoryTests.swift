@@ -16,8 +16,8 @@ import Testing
     for number in 0..<6 {
       waiting.append(
         BackgroundWork {
-          // The one that fits at once (number 3) waits behind those that do not.
-          let lease = try budget.lease(number == 3 ? 50 : 600)
+          // The one that fits at once (number 3) waits behind those that do not; no two fit together.
+          let lease = try budget.lease(number == 3 ? 50 : 960)
           served.withLock { $0.append(number) }
           withExtendedLifetime(lease) {}
         })
