@@ -23,6 +23,8 @@ public final class Store: Sendable {
     /// Nil: as the file system allows. Set by tests.
     package var isMapped: Bool?
 
+    var wantedWorkerCount: Int { max(1, workerCount ?? SystemThread.processorCount) }
+
     public init() {}
   }
 
@@ -62,7 +64,7 @@ public final class Store: Sendable {
     superblock = directory.superblock
     isMapped = configuration.isMapped ?? directory.fileSystem.protectsMappedWrites
     let workerCount = try MemoryPlan.workerCount(
-      wanted: max(1, configuration.workerCount ?? SystemThread.processorCount),
+      wanted: configuration.wantedWorkerCount,
       limitByteCount: configuration.memoryByteCount, partByteCount: superblock.partByteCount,
       scratchByteCount: isMapped ? 0 : SegmentAppender.scratchByteCount(capacity: superblock.partByteCount))
     budget = MemoryBudget(limitByteCount: configuration.memoryByteCount)
@@ -210,7 +212,7 @@ public final class Store: Sendable {
   func batchPartCount(partByteCount: Int, scratchByteCount: Int) throws(StoreError) -> Int {
     try MemoryPlan.batchPartCount(
       partByteCount: partByteCount, scratchByteCount: scratchByteCount, limitByteCount: budget.limitByteCount,
-      workerCount: workers.workerCount)
+      workerCount: workers.workerCount, wantedWorkerCount: configuration.wantedWorkerCount)
   }
 
   /// The memory that appending a part takes besides the part: none where it is encoded into a mapping.

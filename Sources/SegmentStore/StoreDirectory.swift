@@ -170,12 +170,15 @@ struct StoreDirectory {
   private static func remove(_ name: [UInt8], from parent: Directory) {
     do throws(SystemCallFailure) {
       let directory = try parent.openDirectory(name)
-      for inner in [Index.directoryName, segmentsName] {
-        let innerDirectory = try directory.openDirectory(inner)
-        for file in try innerDirectory.entries() { try innerDirectory.removeFile(file) }
-        try directory.removeDirectory(inner)
+      for entry in try directory.entries() {
+        if try directory.status(of: entry).kind == .directory {
+          let inner = try directory.openDirectory(entry)
+          for file in try inner.entries() { try inner.removeFile(file) }
+          try directory.removeDirectory(entry)
+        } else {
+          try directory.removeFile(entry)
+        }
       }
-      for file in try directory.entries() { try directory.removeFile(file) }
       try parent.removeDirectory(name)
     } catch {}
   }

@@ -131,3 +131,28 @@ import Testing
     #expect(table.lines(for: [["1", "a"], ["10", "b"]]) == " 1  a\n10  b\n")
   }
 }
+
+@Suite("CommandHelp examples") struct CommandHelpExampleTests {
+  @Test("keep each line to type whole, in a column of its own, after everything else")
+  func examples() {
+    let help = CommandHelp(
+      usages: ["pfs"], summary: "Store files.", commands: [.init("put", "store files")], notes: ["A note."],
+      examples: [.init("pfs put a", "one"), .init("pfs put -r tree", "many")])
+    #expect(
+      help.text() == """
+        Usage: pfs
+
+        Store files.
+
+        Commands:
+          put  store files
+
+        A note.
+
+        Examples:
+          pfs put a        one
+          pfs put -r tree  many
+
+        """)
+  }
+}

@@ -92,19 +92,16 @@ import Testing
     let fixture = try StoreFixture(directory, configuration: mode.configuration())
     let acknowledged = Monitor<[FileID: Int]>([:])
     let source = directory.path(of: "sources")
-    let sources = (0..<8).map { noise($0 * 40_000 + 10, seed: UInt64($0)) }
+    let sources = (0..<8).map { noise($0 * 20_000 + 10, seed: UInt64($0)) }
     for (number, bytes) in sources.enumerated() { try FilesOnDisk.write(bytes, to: "\(source)\(number)") }
     let store = fixture.store
-    let isDone = Monitor(false)
     let writers = BackgroundWork {
       try Watchdog.run(threads: 4) { thread in
-        var round = 0
-        while !isDone.withLock({ $0 }) {
+        for round in 0..<10 {
           let number = (round * 4 + thread) % 8
           let file = FilePath("\(source)\(number)")
           let stored = try store.put(.file(file), as: fileName("\(number)"))
           acknowledged.withLock { $0[stored.id] = number }
-          round += 1
         }
       }
     }
@@ -122,7 +119,6 @@ import Testing
       #expect(found.isSuperset(of: before.keys))
       try image.finish()
     }
-    isDone.withLock { $0 = true }
     try writers.result()
     try fixture.finish()
   }

@@ -64,8 +64,11 @@ final class StoreFixture {
 
   func reopen() throws {
     try store.close()
-    store = try Store(at: path, configuration)
+    try open()
   }
+
+  /// Opens the store, which is closed.
+  func open() throws { store = try Store(at: path, configuration) }
 
   /// Checks the whole store and closes it: to be called at the end of every test.
   func finish() throws {

@@ -16,6 +16,20 @@ public enum FilesOnDisk {
     unlink(path)
   }
 
+  /// The bytes that wait in a pipe to be read.
+  public static func waitingByteCount(_ pipe: FileHandle) throws -> Int {
+    var count: CInt = 0
+    guard ioctl(pipe.fileDescriptor, UInt(FIONREAD), &count) == 0 else {
+      throw Failure(description: "ioctl: errno \(errno)")
+    }
+    return Int(count)
+  }
+
+  /// Removes a directory with everything in it.
+  public static func removeTree(_ path: String) {
+    do { try FileManager.default.removeItem(atPath: path) } catch { print("\(path) stays behind: \(error)") }
+  }
+
   /// Makes a file, or makes it anew.
   public static func write(_ bytes: [UInt8], to path: String) throws {
     try Data(bytes).write(to: URL(fileURLWithPath: path))

@@ -105,9 +105,10 @@ struct GetPipeline {
 
   private func write(_ work: GetBatchWork, from lease: MemoryLease, toStream stream: File) throws(StoreError) {
     // In pieces, so that an interrupt is noticed when the reader of the pipe has stopped reading.
+    let pieceByteCount = try streamPieceByteCount(stream)
     var start = 0
     while start < work.byteCount {
-      let end = min(start + pipePieceByteCount, work.byteCount)
+      let end = min(start + pieceByteCount, work.byteCount)
       try lease.region.withBytes(start..<end) { (bytes) throws(StoreError) in
         do throws(SystemCallFailure) {
           guard try stream.waitWritable(unless: { cancellation.isCancelled }) else { return }
@@ -118,6 +119,14 @@ struct GetPipeline {
       }
       try cancellation.check()
       start = end
+    }
+  }
+
+  /// A pipe that can be written to takes a page, for which it has room, without waiting for its reader; for more it
+  /// might wait, and then nothing ends the wait. A regular file does not wait for anybody.
+  private func streamPieceByteCount(_ stream: File) throws(StoreError) -> Int {
+    do throws(SystemCallFailure) { return try stream.status().kind == .file ? 1 << 20 : 4096 } catch {
+      throw StoreError(user: error)
     }
   }
 
@@ -143,9 +152,6 @@ struct GetPipeline {
       advice: "choose another place with -o, or overwrite it with --force")
   }
 }
-
-/// A pipe holds 64 KiB as a rule.
-private let pipePieceByteCount = 64 << 10
 
 /// How a get divides a file.
 struct GetPlan: Sendable {

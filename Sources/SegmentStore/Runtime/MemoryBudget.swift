@@ -28,6 +28,9 @@ final class MemoryBudget: Sendable {
   /// What is leased now.
   var leasedByteCount: Int { state.withLock { $0.leasedByteCount } }
 
+  /// How many wait.
+  var waitingCount: Int { state.withLock { $0.queue.count } }
+
   /// Waits for `byteCount` bytes. The caller must hold no lease.
   /// - Parameter byteCount: at most the limit; the plan of an operation sees to that.
   func lease(_ byteCount: Int) throws(StoreError) -> MemoryLease {

@@ -20,13 +20,15 @@ struct MemoryPlan: Hashable, Sendable {
 
   /// The parts of a batch: as many as leave room for one batch more than there are workers, so that one is prepared
   /// while the others are worked on.
-  /// - Throws: `.memoryLimitTooSmall`, with the smallest limit that works.
+  /// - Parameter wantedWorkerCount: the workers that a higher limit would allow.
+  /// - Throws: `.memoryLimitTooSmall`, with a limit that works, and above which all work.
   static func batchPartCount(
-    partByteCount: Int, scratchByteCount: Int, limitByteCount: Int, workerCount: Int
+    partByteCount: Int, scratchByteCount: Int, limitByteCount: Int, workerCount: Int, wantedWorkerCount: Int
   ) throws(StoreError) -> Int {
     let available = limitByteCount - workerCount * workerByteCount
     guard available >= partByteCount + scratchByteCount else {
-      throw tooSmall(limitByteCount, workerCount * workerByteCount + partByteCount + scratchByteCount)
+      // Not with the workers there are: a store that is opened with more memory has more, and each takes its share.
+      throw tooSmall(limitByteCount, wantedWorkerCount * workerByteCount + partByteCount + scratchByteCount)
     }
     let share = available / (workerCount + 1)
     return max(1, min(maximumBatchPartCount, (share - scratchByteCount) / partByteCount))

@@ -64,6 +64,9 @@ final class SegmentAppender: @unchecked Sendable {
   /// The memory that one append takes where there is no mapping to encode into.
   static func scratchByteCount(capacity: Int) -> Int { Format.aligned(RecordHeader.byteCount + capacity) }
 
+  /// Whether a page of the mapping was lost: what is written to it now would never reach the file.
+  var isFaulted: Bool { mapping?.isFaulted ?? false }
+
   /// Whether a payload of up to `capacity` bytes fits before the room that the footer needs.
   func hasRoom(forPayload capacity: Int) -> Bool {
     let end = tail + Format.aligned(RecordHeader.byteCount + capacity)

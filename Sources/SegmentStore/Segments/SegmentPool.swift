@@ -56,8 +56,16 @@ final class SegmentPool: Sendable {
     }
   }
 
+  /// A segment whose mapping has lost a page is not lent again: it stays owned as a full one does, and whoever takes
+  /// it over then maps it anew.
   func giveBack(_ appender: SegmentAppender) {
-    state.withLock { $0.idle.append(appender) }
+    state.withLock { state in
+      if appender.isFaulted {
+        state.sealed[appender.segment] = state.nextPut
+      } else {
+        state.idle.append(appender)
+      }
+    }
   }
 
   // MARK: Puts

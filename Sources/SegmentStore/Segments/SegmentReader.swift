@@ -38,7 +38,11 @@ final class SegmentReader: Sendable {
     }
     let mapping = try mapping(of: entry.segment)
     func unreadable(_ failure: SystemCallFailure) -> StoreError {
-      StoreError(.io, "\(place): \(failure.reason) while \(entry.recordByteCount) bytes were read")
+      if let fileByteCount = fileByteCount(of: entry.segment), fileByteCount < range.upperBound {
+        return StoreError(
+          .corrupt, "\(place): the file has \(fileByteCount) bytes, the record ends at \(range.upperBound)")
+      }
+      return StoreError(.io, "\(place): \(failure.reason) while \(entry.recordByteCount) bytes were read")
     }
     do throws(SystemCallFailure) { try mapping.populateForReading(range) } catch {
       forget(entry.segment)
@@ -79,6 +83,10 @@ final class SegmentReader: Sendable {
       state.mappings[segment] = nil
       state.order.removeAll { $0 == segment }
     }
+  }
+
+  private func fileByteCount(of segment: SegmentID) -> Int? {
+    do throws(SystemCallFailure) { return try directory.status(of: segment.fileName).byteCount } catch { return nil }
   }
 
   private func mapping(of segment: SegmentID) throws(StoreError) -> MappedFile {

@@ -48,7 +48,7 @@ struct DeleteCommand: Command {
     }
     if isDryRun {
       let (fileCount, size) = (total.fileCount, ByteSize.text(total.storedByteCount))
-      context.output.notice("would delete \(fileCount) \(fileCount == 1 ? "file" : "files") that take \(size)")
+      context.output.notice("would delete \(fileCount) \(fileCount == 1 ? "file" : "files"): \(size) stored")
     }
     return status
   }
