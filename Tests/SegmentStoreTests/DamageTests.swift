@@ -31,8 +31,8 @@ import Testing
       if let (file, part) = store.part(at: offset, of: segment) {
         hitCount += 1
         try store.expectCorrupt(file, part, place, toFile: round % 10 == 0)
-        if round % 50 == 0 { try store.expectExact(except: file.id, place) }
-      } else if round % 10 == 0 {
+        if round % 100 == 0 { try store.expectExact(except: file.id, place) }
+      } else if round % 30 == 0 {
         try store.expectExact(except: nil, place)
       }
       try FilesOnDisk.overwrite(path, at: offset, with: before)
