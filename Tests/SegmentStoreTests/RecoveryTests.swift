@@ -127,6 +127,12 @@ import Testing
   func orphans() throws {
     let fixture = try StoreFixture(directory)
     let stored = try fixture.put(noise(5000, seed: 1), as: "file")
+    let index = try fixture.store.index
+    try index.write { (transaction) throws(StoreError) in
+      var counters = try index.counters(in: transaction)
+      _ = try counters.take(\.nextSegment, 98)
+      try index.setCounters(counters, in: transaction)
+    }
     let path = try fixture.crashImage()
     let orphan = "\(path)/segments/0000000000000099.seg"
     let others = ["notes", "99.seg", "0000000000000001.seg.bak", "000000000000000x.seg"]
@@ -137,6 +143,18 @@ import Testing
     for other in others { #expect(FileManager.default.fileExists(atPath: "\(path)/segments/\(other)")) }
     #expect(try image.get(stored.id) == noise(5000, seed: 1))
     try image.finish()
+    try fixture.finish()
+  }
+
+  @Test("segments that the index never made are left alone: it is an older one, put in the place of their own")
+  func olderIndex() throws {
+    let fixture = try StoreFixture(directory)
+    _ = try fixture.put(noise(5000, seed: 1), as: "file")
+    let path = try fixture.crashImage()
+    let newer = "\(path)/segments/0000000000000900.seg"
+    try FilesOnDisk.write(noise(8192, seed: 2), to: newer)
+    #expect(storeError { _ = try Store(at: FilePath(path)) }?.code == .indexDamaged)
+    #expect(try fileBytes(newer) == noise(8192, seed: 2))
     try fixture.finish()
   }
 
