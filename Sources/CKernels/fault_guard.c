@@ -25,11 +25,14 @@ static void pass_on(int signal_number, siginfo_t *info, void *context) {
     } else {
         // Not ours: the access is repeated under the default action and ends the process as it would have.
         signal(signal_number, SIG_DFL);
+        // One that somebody sent is not repeated by itself.
+        if (info->si_code <= 0) raise(signal_number);
     }
 }
 
 static void handle_fault(int signal_number, siginfo_t *info, void *context) {
-    uintptr_t address = (uintptr_t)info->si_addr;
+    // A signal that somebody sent has no address.
+    uintptr_t address = info->si_code > 0 ? (uintptr_t)info->si_addr : 0;
     for (struct pfs_fault_guard *guard = innermost; guard; guard = guard->outer) {
         if (address < guard->low || address >= guard->high) continue;
         int saved_errno = errno;

@@ -119,7 +119,7 @@ public final class Store: Sendable {
   /// - Parameters:
   ///   - progress: told the bytes of each part as it is stored, from any thread.
   /// - Throws: `.unusableFile`, `.sourceChanged`, `.noSpace`, `.cancelled`, `.memoryLimitTooSmall`,
-  ///   `.durabilityUnknown`, `.io`; then nothing is stored.
+  ///   `.io`; then nothing is stored. `.durabilityUnknown`: the next open shows whether it is.
   public func put(
     _ source: PutSource, as name: FileName, _ options: PutOptions = PutOptions(),
     cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
@@ -155,23 +155,26 @@ public final class Store: Sendable {
     _ = try readyEntry(id)
     let lock = try lock(id, .exclusive, cancellation)
     defer { withExtendedLifetime(lock) {} }
-    do throws(StoreError) { try deleteLocked(id) } catch  where error.code == .noSpace {
-      // Even a delete needs a few pages: those that were set aside for it. It may have met the full disk behind the
-      // point from which the file is gone, and then goes on there.
-      try reserve.release()
-      if try file(id)?.status == .ready {
-        try deleteLocked(id)
-      } else {
-        let session = try writerSession()
-        try Reclamation(store: self, perform: session.perform).resume(id)
-      }
-    }
-  }
-
-  private func deleteLocked(_ id: FileID) throws(StoreError) {
     let session = try writerSession()
     try session.checkUsable()
-    try Reclamation(store: self, perform: session.perform).delete(id, writer: session.writer)
+    let reclamation = Reclamation(store: self, perform: session.perform)
+    let first: FreedSpace
+    do throws(StoreError) {
+      first = try reclamation.delete(id, writer: session.writer)
+    } catch where error.code == .noSpace {
+      // Even a delete needs a few pages: those that were set aside for it.
+      try reserve.release()
+      first = try reclamation.delete(id, writer: session.writer)
+    }
+    // From here on the file is gone for good; what cannot be given back now is given back by the next open.
+    do throws(StoreError) {
+      do throws(StoreError) { try reclamation.finish(id, first) } catch where error.code == .noSpace {
+        try reserve.release()
+        try reclamation.resume(id)
+      }
+    } catch {
+      session.leaveToRecovery()
+    }
   }
 
   // MARK: Inside
@@ -221,7 +224,7 @@ public final class Store: Sendable {
   }
 
   private func recover() throws(StoreError) {
-    do throws(StoreError) { try Recovery(store: self).run() } catch  where error.code == .noSpace {
+    do throws(StoreError) { try Recovery(store: self).run() } catch  where error.code == .noSpace || error.code == .io {
       // Reading needs no recovery; the first write tries again and says why it cannot.
     }
   }

@@ -78,7 +78,7 @@ public final class Directory: Sendable {
 
   // MARK: Below this directory, and never out of it
 
-  /// Opens the directory at the relative `path`, making what is missing with mode 0777 less the umask.
+  /// Opens the directory at the relative `path`, making what is missing, durably, with mode 0777 less the umask.
   ///
   /// No component may be `..`, absolute or a symbolic link: the failure then says `isEscape`.
   public func openBeneath(makingDirectories path: [[UInt8]]) throws(SystemCallFailure) -> Directory {
@@ -97,6 +97,7 @@ public final class Directory: Sendable {
             unsafe mkdirat(parent.descriptor, cName, 0o777)
           }
         }
+        try parent.sync()
       } catch  where error.isExists {}
       current = try parent.openBeneath(directory: component)
     }

@@ -16,7 +16,7 @@ public enum FileSystem {
     return FileStatus(status)
   }
 
-  /// Makes `path` and every directory above it that is missing, each with `mode`.
+  /// Makes `path` and every directory above it that is missing, each with `mode`; durable on return.
   public static func makeDirectories(_ path: FilePath, mode: UInt32 = 0o700) throws(SystemCallFailure) {
     do throws(SystemCallFailure) {
       try Directory.make(path, mode: mode)
@@ -26,6 +26,7 @@ public enum FileSystem {
       try makeDirectories(path.parent, mode: mode)
       try Directory.make(path, mode: mode)
     }
+    try Directory.open(path.parent).sync()
   }
 
   /// The kind of the file system that holds `path`.

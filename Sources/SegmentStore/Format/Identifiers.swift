@@ -58,7 +58,8 @@ struct WriterID: StoreIdentifier {
   let rawValue: UInt64
 }
 
-/// The place of a record in the order in which the store's records were made; strictly rising, with gaps.
+/// The number of a record: no two records of a store have the same. It rises within a process; between processes it tells
+/// no order, since each takes ranges.
 struct Sequence: StoreIdentifier {
   let rawValue: UInt64
 }

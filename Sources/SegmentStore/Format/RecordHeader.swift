@@ -20,7 +20,8 @@ struct RecordKind: RawRepresentable, Hashable, Sendable, CustomStringConvertible
 /// intact.
 struct RecordHeader: Hashable, Sendable {
   static let byteCount = 128
-  static let magic: UInt32 = 0x3152_4650  // "PFR1"
+  static let magic: UInt32 = 0x3152_4650
+  static let magicBytes = Array("PFR1".utf8)
 
   var kind: RecordKind
   var codec: Codec

@@ -57,7 +57,7 @@ struct FileEntry: IndexEntry, Hashable {
   var manifestLocation: RecordLocation
   /// The commit record that made the file visible.
   var commit: Sequence
-  /// The parts that are still in `parts`, counted from the end of the file, while it is `deleting`.
+  /// While it is `deleting`: the first so many of its parts are still in `parts`.
   var remainingPartCount: Int
   var manifest: Manifest
 

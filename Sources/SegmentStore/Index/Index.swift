@@ -39,6 +39,11 @@ final class Index: Sendable {
     writers = tables[9]
   }
 
+  /// Gives back what readers that died still hold: as long as they do, no freed page is used again.
+  func removeStaleReaders() throws(StoreError) {
+    _ = try translatingIndex { () throws(LMDBError) in try environment.removeStaleReaders() }
+  }
+
   /// Looks at one snapshot. Nothing slow belongs inside: while it lasts, freed pages cannot be used again.
   func read<R>(_ body: (borrowing ReadTransaction) throws(StoreError) -> R) throws(StoreError) -> R {
     let transaction = try translatingIndex { () throws(LMDBError) in try environment.beginRead() }

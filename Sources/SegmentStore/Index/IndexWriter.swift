@@ -138,7 +138,8 @@ final class IndexWriter: Sendable {
       } else {
         takeBack(entry)
       }
-      if let position { return .memberFailed(position, error) }
+      // Where there is no room for one there is none for the others.
+      if let position, error.code != .noSpace { return .memberFailed(position, error) }
       return .failed(error)
     }
   }

@@ -31,7 +31,9 @@ struct Journal: Sendable {
       }
       return entry
     } catch {
-      try entry.takeBack()
+      do throws(StoreError) { try entry.takeBack() } catch let second {
+        throw StoreError(.durabilityUnknown, "\(second); after \(error)")
+      }
       throw error
     }
   }

@@ -12,9 +12,10 @@ struct Reclamation: Sendable {
   /// Parts taken out in one transaction: bounds its memory and how long it keeps others waiting.
   private static let stepPartCount = 4096
 
-  /// Deletes a ready file for good: returns when a crash can no longer bring it back, with its space given back.
-  /// The caller holds the exclusive lock of the file.
-  func delete(_ id: FileID, writer: WriterID) throws(StoreError) {
+  /// Deletes a ready file for good: returns when a crash can no longer bring it back. The caller holds the exclusive lock
+  /// of the file.
+  /// - Returns: What ``finish(_:_:)`` is to give back.
+  func delete(_ id: FileID, writer: WriterID) throws(StoreError) -> FreedSpace {
     let (index, highWater) = (try store.index, store.highWater)
     let freed = Monitor(FreedSpace())
     try perform(
@@ -31,7 +32,7 @@ struct Reclamation: Sendable {
         let step = try Reclamation.takeOut(id, index, highWater, in: transaction)
         freed.withLock { $0 = step }
       })
-    try finish(id, freed.withLock { $0 })
+    return freed.withLock { $0 }
   }
 
   /// Takes a file that never became ready out again. Its commit record does not exist, so it needs no tombstone.
@@ -168,7 +169,8 @@ struct Reclamation: Sendable {
 
   // MARK: Outside of it
 
-  private func finish(_ id: FileID, _ first: FreedSpace) throws(StoreError) {
+  /// Gives back what the first step took out of the index, and goes on until the file is gone from it.
+  func finish(_ id: FileID, _ first: FreedSpace) throws(StoreError) {
     let (index, highWater) = (try store.index, store.highWater)
     var step = first
     while true {

@@ -10,6 +10,7 @@ struct Recovery: Sendable {
 
   /// Nothing is written when no writer is dead.
   func run() throws(StoreError) {
+    try store.index.removeStaleReaders()
     let dead = try deadWriters()
     if dead.isEmpty { return }
     var freed: Set<SegmentID> = []
@@ -70,10 +71,9 @@ struct Recovery: Sendable {
   private func cut(_ id: SegmentID, at byteCount: Int) throws(StoreError) {
     do throws(SystemCallFailure) {
       let file = try store.segmentDirectory.open(id.fileName, [.write, .noFollow])
-      if try file.status().byteCount > byteCount {
-        try file.truncate(to: byteCount)
-        try file.sync()
-      }
+      if try file.status().byteCount > byteCount { try file.truncate(to: byteCount) }
+      // Even if it was cut before: perhaps by one who died before the sync.
+      try file.sync()
     } catch  where error.isNotFound {
       // Lost: what it held is reported by those who read it.
     } catch {
@@ -113,8 +113,15 @@ struct Recovery: Sendable {
     let names = try translating { () throws(SystemCallFailure) in try store.segmentDirectory.entries() }
     let (orphans, gone, empty) = try index.read { (transaction) throws(StoreError) in
       var orphans: [SegmentID] = []
+      let next = try index.counters(in: transaction).nextSegment
       for id in names.compactMap(SegmentID.init(fileName:))
-      where try index.segments.segment(id, in: transaction) == nil { orphans.append(id) }
+      where try index.segments.segment(id, in: transaction) == nil {
+        // An index that never made this segment is not the one it belongs to: an older copy, perhaps.
+        guard id.rawValue < next else {
+          throw StoreError(index: FormatFailure(.damaged, "it is older than segment \(id), which it does not know"))
+        }
+        orphans.append(id)
+      }
       var gone: Set<SegmentID> = []
       for id in try index.files.tombstonedSegments(in: transaction)
       where try index.segments.segment(id, in: transaction) == nil { gone.insert(id) }
@@ -124,7 +131,8 @@ struct Recovery: Sendable {
       }
       return (orphans, gone, empty)
     }
-    if !orphans.isEmpty { try reclamation.unlink(orphans) }
+    // Also what somebody else unlinked must be durably gone before its tombstones are.
+    try reclamation.unlink(orphans)
     return gone.isEmpty ? empty : empty.union(try reclamation.forgetTombstones(ofManifestsIn: gone))
   }
 

@@ -59,7 +59,7 @@ struct GetPipeline {
     while true {
       try cancellation.check()
       if let numbers = plan.batch(from: nextNumber), window.hasRoom,
-        let lease = try window.lease(plan.leaseByteCount(numbers))
+        let lease = try window.lease(plan.leaseByteCount(numbers), cancellation)
       {
         nextNumber = numbers.upperBound
         let work = try batchWork(plan, numbers)
@@ -85,7 +85,7 @@ struct GetPipeline {
     while true {
       try cancellation.check()
       if let numbers = plan.batch(from: nextNumber), window.hasRoom,
-        let lease = try window.lease(plan.leaseByteCount(numbers))
+        let lease = try window.lease(plan.leaseByteCount(numbers), cancellation)
       {
         nextNumber = numbers.upperBound
         let work = try batchWork(plan, numbers)
@@ -104,7 +104,8 @@ struct GetPipeline {
   }
 
   private func write(_ work: GetBatchWork, from lease: MemoryLease, toStream stream: File) throws(StoreError) {
-    // In pieces, so that an interrupt is noticed when the reader of the pipe has stopped reading.
+    // In pieces that a pipe which is said to be writable takes at once, so that an interrupt is noticed when its reader
+    // has stopped reading.
     let pieceByteCount = try streamPieceByteCount(stream)
     var start = 0
     while start < work.byteCount {

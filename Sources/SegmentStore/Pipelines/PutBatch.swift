@@ -19,13 +19,16 @@ struct PutPlan: Sendable {
         "a part size of \(describe(partByteCount)): this store takes \(describe(Format.minimumPartByteCount)) to "
           + describe(largest))
     }
+    guard (1...9).contains(options.level) else {
+      throw StoreError(.invalidArgument, "level \(options.level): there are levels 1 to 9")
+    }
     byteCount = source.status?.byteCount
     let scratchByteCount = store.writeScratchByteCount(partByteCount: partByteCount)
     let most = try store.batchPartCount(partByteCount: partByteCount, scratchByteCount: scratchByteCount)
     self.partByteCount = partByteCount
     self.scratchByteCount = scratchByteCount
     if let byteCount {
-      let partCount = (byteCount + partByteCount - 1) / partByteCount
+      let partCount = PutPlan.partCount(byteCount, partByteCount)
       guard partCount <= Format.maximumPartCount else {
         throw StoreError(
           .invalidArgument, "\(byteCount) bytes in parts of \(partByteCount) are more parts than a file can have",
@@ -37,6 +40,11 @@ struct PutPlan: Sendable {
     } else {
       batchPartCount = most
     }
+  }
+
+  /// The parts of so many bytes; written so that the largest file does not overflow.
+  static func partCount(_ byteCount: Int, _ partByteCount: Int) -> Int {
+    byteCount == 0 ? 0 : (byteCount - 1) / partByteCount + 1
   }
 
   var needsSeveralBatches: Bool {
@@ -68,7 +76,7 @@ struct PutBatch: Sendable {
   let isRead: Bool
   let isLast: Bool
 
-  var partCount: Int { (byteCount + partByteCount - 1) / partByteCount }
+  var partCount: Int { PutPlan.partCount(byteCount, partByteCount) }
 
   func byteRange(ofPart index: Int) -> Range<Int> {
     index * partByteCount..<min(byteCount, (index + 1) * partByteCount)

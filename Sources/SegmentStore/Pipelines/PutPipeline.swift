@@ -49,7 +49,7 @@ struct PutPipeline {
       // A file of one batch goes from nothing to ready in one commit; a longer one is seen as `writing` meanwhile.
       if plan.needsSeveralBatches { try enter(&put) }
       try storeParts(source, plan, &put)
-      try source.checkUnchanged()
+      try source.checkWhole()
       try appendManifest(&put)
       try cancellation.check()
       return StoredFile(id, try publish(&put))
@@ -65,7 +65,11 @@ struct PutPipeline {
     var wantsMore = true
     while true {
       try cancellation.check()
-      if wantsMore, window.hasRoom, let lease = try window.lease(plan.leaseByteCount(from: put.nextPartNumber)) {
+      // Nobody should wait for memory that waits for somebody's pipe.
+      if wantsMore && window.isEmpty { try source.waitReadable(cancellation) }
+      if wantsMore, window.hasRoom,
+        let lease = try window.lease(plan.leaseByteCount(from: put.nextPartNumber), cancellation)
+      {
         if let batch = try readBatch(source, plan, lease, &put) {
           let work = PutBatchWork(
             batch: batch, file: source.file, session: session, options: options, progress: progress)
@@ -191,21 +195,30 @@ struct PutPipeline {
   /// Takes what was entered out of the index again, and removes segments that hold nothing else. Where that fails too,
   /// recovery does it when this writer has gone.
   private func rollBack(_ put: PutState, because error: StoreError) throws(StoreError) -> Never {
-    let reclamation = Reclamation(store: store, perform: session.perform)
     let full = session.segments.releasableSegments(finishing: put.number)
     do throws(StoreError) {
-      let (index, writer) = (try store.index, session.writer)
-      try session.perform(
-        IndexJob { (transaction, _) throws(StoreError) in
-          try index.segments.disown(full, by: writer, in: transaction)
-        })
-      session.segments.endPut(put.number, disowned: full)
-      if put.isEntered { try reclamation.rollBack(put.id, writer: writer) }
-      try reclamation.removeEmptySegments(full)
+      do throws(StoreError) { try takeOut(put, full) } catch where error.code == .noSpace {
+        // The disk that was too full for the file may be too full for taking it out again.
+        try store.reserve.release()
+        try takeOut(put, full)
+      }
     } catch {
-      session.segments.endPut(put.number, disowned: [])
+      session.leaveToRecovery()
     }
+    session.segments.endPut(put.number, disowned: [])
     guard error.code == .noSpace else { throw error }
     throw StoreError(.noSpace, "\(error.message); nothing was stored", advice: error.advice)
+  }
+
+  private func takeOut(_ put: PutState, _ full: Set<SegmentID>) throws(StoreError) {
+    let (index, writer) = (try store.index, session.writer)
+    let reclamation = Reclamation(store: store, perform: session.perform)
+    if put.isEntered { try reclamation.rollBack(put.id, writer: writer) }
+    try session.perform(
+      IndexJob { (transaction, _) throws(StoreError) in
+        try index.segments.disown(full, by: writer, in: transaction)
+      })
+    session.segments.endPut(put.number, disowned: full)
+    try reclamation.removeEmptySegments(full)
   }
 }

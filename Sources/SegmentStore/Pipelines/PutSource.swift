@@ -38,11 +38,32 @@ struct OpenPutSource: Sendable {
     }
   }
 
-  /// Throws `.sourceChanged` if the file is not as it was when it was opened.
-  func checkUnchanged() throws(StoreError) {
+  /// Waits until a stream has something to read; a file always has.
+  func waitReadable(_ cancellation: Cancellation) throws(StoreError) {
+    guard status == nil else { return }
+    do throws(SystemCallFailure) { _ = try file.waitReadable(unless: { cancellation.isCancelled }) } catch {
+      throw StoreError(user: error)
+    }
+    try cancellation.check()
+  }
+
+  /// Throws `.sourceChanged` if the file is not as it was when it was opened, and `.unusableFile` if it holds more than
+  /// its size says, as files of /proc do.
+  func checkWhole() throws(StoreError) {
     guard let before = status else { return }
     let after: FileStatus
-    do throws(SystemCallFailure) { after = try file.status() } catch { throw StoreError(user: error) }
+    let rest: [UInt8]
+    do throws(SystemCallFailure) {
+      after = try file.status()
+      rest = try file.bytes(at: before.byteCount, byteCount: 1)
+    } catch {
+      throw StoreError(user: error)
+    }
+    if after == before && !rest.isEmpty {
+      throw StoreError(
+        .unusableFile, "'\(file.path)': holds more than the \(before.byteCount) bytes that its size says",
+        advice: "store what comes out of it: cat FILE | pfs put - --name NAME")
+    }
     guard after.byteCount == before.byteCount, after.modifiedNanoseconds == before.modifiedNanoseconds,
       after.changedNanoseconds == before.changedNanoseconds
     else { throw OpenPutSource.changed(file) }

@@ -40,7 +40,7 @@ struct PutState {
 
   /// Takes the ids for the next batch.
   mutating func nextBatch(byteCount: Int, isRead: Bool, isLast: Bool) throws(StoreError) -> PutBatch {
-    let count = (byteCount + plan.partByteCount - 1) / plan.partByteCount
+    let count = PutPlan.partCount(byteCount, plan.partByteCount)
     guard nextPartNumber + count <= Format.maximumPartCount else {
       throw StoreError(.invalidArgument, "'\(name)' has more parts than a file can have")
     }
@@ -92,7 +92,7 @@ struct PutState {
 
   private mutating func takeParts(_ count: Int) throws(StoreError) -> PartExtent {
     if reserved == nil, let byteCount = plan.byteCount {
-      let total = (byteCount + plan.partByteCount - 1) / plan.partByteCount
+      let total = PutPlan.partCount(byteCount, plan.partByteCount)
       reserved = try session.identifiers.takeParts(total, through: session.perform)
     }
     let extent: PartExtent

@@ -20,8 +20,8 @@ final class BatchWindow<Output: Sendable> {
 
   /// Memory for the next batch: waited for only when this operation holds none, so that it never keeps others from
   /// the memory it waits for. Nil means: collect a result first.
-  func lease(_ byteCount: Int) throws(StoreError) -> MemoryLease? {
-    isEmpty ? try budget.lease(byteCount) : try budget.leaseIfFree(byteCount)
+  func lease(_ byteCount: Int, _ cancellation: Cancellation) throws(StoreError) -> MemoryLease? {
+    isEmpty ? try budget.lease(byteCount, cancellation) : try budget.leaseIfFree(byteCount)
   }
 
   func submit(

@@ -35,15 +35,20 @@ struct HighWater: Sendable {
   /// Makes sure that the file says at least `counters`; durable on return. To be called in a write transaction of the
   /// index, which keeps other processes from doing the same, and before the transaction frees anything.
   func raise(to counters: Counters) throws(StoreError) {
-    try translating { () throws(SystemCallFailure) in
+    let file = try translating { () throws(SystemCallFailure) in
       let file = try File.open(path, [.write, .create, .noFollow])
       let bytes = try file.bytes(at: 0, byteCount: HighWater.byteCount)
       let newest = HighWater.newestSlot(bytes)
       let raised = newest.counters.raised(to: counters)
-      if raised == newest.counters && newest.generation > 0 { return }
-      let next = Slot(generation: newest.generation + 1, counters: raised)
-      try file.write(HighWater.encode(next), at: Int(next.generation % 2) * HighWater.slotByteCount)
-      try file.syncData()
+      if raised != newest.counters || newest.generation == 0 {
+        let next = Slot(generation: newest.generation + 1, counters: raised)
+        try file.write(HighWater.encode(next), at: Int(next.generation % 2) * HighWater.slotByteCount)
+      }
+      return file
+    }
+    // Even if it says so already: whoever wrote it may have died before the sync.
+    do throws(SystemCallFailure) { try file.syncData() } catch {
+      throw StoreError(.durabilityUnknown, "\(error); whether ids are remembered is not known")
     }
   }
 

@@ -33,19 +33,26 @@ final class MemoryBudget: Sendable {
 
   /// Waits for `byteCount` bytes. The caller must hold no lease.
   /// - Parameter byteCount: at most the limit; the plan of an operation sees to that.
-  func lease(_ byteCount: Int) throws(StoreError) -> MemoryLease {
+  /// - Throws: `.cancelled`, noticed ten times a second; `.io` when the system has no memory.
+  func lease(_ byteCount: Int, _ cancellation: Cancellation = Cancellation()) throws(StoreError) -> MemoryLease {
     precondition(byteCount <= limitByteCount, "\(byteCount) bytes wanted of \(limitByteCount)")
     let ticket = state.withLock { state in
       state.nextTicket += 1
       state.queue.append(state.nextTicket)
       return state.nextTicket
     }
-    let region = state.wait { state -> MemoryRegion?? in
-      guard state.queue.first == ticket, state.leasedByteCount + byteCount <= limitByteCount else { return nil }
-      state.queue.removeFirst()
-      return .some(take(byteCount, &state))
+    while true {
+      let region = state.wait(seconds: 0.1) { state -> MemoryRegion?? in
+        guard state.queue.first == ticket, state.leasedByteCount + byteCount <= limitByteCount else { return nil }
+        state.queue.removeFirst()
+        return .some(take(byteCount, &state))
+      }
+      if let region { return try makeLease(byteCount, region) }
+      if cancellation.isCancelled {
+        state.withLock { state in state.queue.removeAll { $0 == ticket } }
+        try cancellation.check()
+      }
     }
-    return try makeLease(byteCount, region)
   }
 
   /// The lease if it can be had at once and nobody waits; nil otherwise.

@@ -3,7 +3,8 @@ import StorageIO
 
 /// The threads that hash, encode and decode: one for each processor unless told otherwise, started with the first job.
 ///
-/// A job never waits for memory, for another job or for the user: who may have to does so before it is submitted.
+/// A job never waits for memory or for the user: who may have to does so before it is submitted. It may wait for the
+/// thread of the index, which waits for no job.
 final class WorkerPool: Sendable {
   /// What each worker thread has for itself.
   final class Tools {
@@ -25,10 +26,13 @@ final class WorkerPool: Sendable {
   init(workerCount: Int) { self.workerCount = workerCount }
 
   func submit(_ job: @escaping Job) throws(StoreError) {
-    let (isClosed, isMissing) = state.withLock { ($0.isClosed, $0.threads.count < workerCount) }
-    if isClosed { throw StoreError(.invalidArgument, "the store is closed") }
+    let isMissing = state.withLock { !$0.isClosed && $0.threads.count < workerCount }
     if isMissing { try start() }
-    state.withLock { $0.jobs.append(job) }
+    let isAccepted = state.withLock { state in
+      if !state.isClosed { state.jobs.append(job) }
+      return !state.isClosed
+    }
+    if !isAccepted { throw StoreError(.invalidArgument, "the store is closed") }
   }
 
   /// Waits for all jobs and ends the threads.

@@ -10,6 +10,7 @@ final class WriterSession: Sendable {
   private let index: Index
   private let indexWriter: IndexWriter
   private let aliveLock: ByteLock
+  private let needsRecovery = Monitor(false)
 
   init(
     index: Index, superblock: Superblock, segmentDirectory: Directory, locks: LockBytes, isMapped: Bool
@@ -42,6 +43,9 @@ final class WriterSession: Sendable {
   /// Runs a change of the index and returns when it is durable.
   func perform(_ job: IndexJob) throws(StoreError) { try indexWriter.perform(job) }
 
+  /// Notes that something could not be cleaned up: this writer then ends as a dead one does, and the next open does it.
+  func leaveToRecovery() { needsRecovery.withLock { $0 = true } }
+
   /// Throws when an earlier failure made this process stop writing.
   func checkUsable() throws(StoreError) { try indexWriter.checkUsable() }
 
@@ -53,15 +57,13 @@ final class WriterSession: Sendable {
     try checkUsable()
     let released = try segments.close(perform)
     let reclamation = Reclamation(store: store, perform: perform)
-    try reclamation.unlink(released.unmade)
+    if !released.unmade.isEmpty { try reclamation.unlink(released.unmade) }
     try reclamation.removeEmptySegments(released.segments)
+    if needsRecovery.withLock({ $0 }) { return }
     let index = index
     let writer = writer
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
-        // A file that could not be rolled back or reclaimed keeps its writer's entry, so that the next open does it.
-        for id in try index.files.unfinishedFiles(in: transaction)
-        where try index.files.file(id, in: transaction)?.writer == writer { return }
         try transaction.remove(index.writers, writer.key)
       })
   }

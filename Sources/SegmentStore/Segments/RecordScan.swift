@@ -28,7 +28,8 @@ struct RecordScan {
   }
 
   private func header(_ bytes: [UInt8], at offset: Int) -> RecordHeader? {
-    guard bytes.count == RecordHeader.byteCount else { return nil }
+    // The magic first: over a hole, it is all that is looked at.
+    guard bytes.count == RecordHeader.byteCount, bytes.starts(with: RecordHeader.magicBytes) else { return nil }
     do throws(FormatFailure) {
       return try RecordHeader(decoding: bytes, segment: segment, offset: offset, storePrefix: storePrefix)
     } catch {

@@ -171,7 +171,8 @@ final class SegmentPool: Sendable {
           return try open(candidate.id, tail: entry.usedByteCount, recordCount: entry.recordCount, isNew: nil)
         } catch {
           letGo(of: candidate.id, perform)
-          throw error
+          // One that cannot be opened, perhaps of another user, must not keep others from storing.
+          guard error.code == .io else { throw error }
         }
       }
     }
@@ -181,11 +182,9 @@ final class SegmentPool: Sendable {
   /// Whether the file of a segment is there as far as the index knows it. One that is lost or cut is reported by those
   /// who read it, and must not keep others from storing.
   private func isWhole(_ id: SegmentID, _ entry: SegmentEntry) throws(StoreError) -> Bool {
-    do throws(SystemCallFailure) {
-      return try directory.status(of: id.fileName).byteCount >= entry.usedByteCount
-    } catch {
-      if error.isNotFound { return false }
-      throw StoreError(error)
+    guard try fileExists(id) else { return false }
+    return try translating { () throws(SystemCallFailure) in
+      try directory.status(of: id.fileName).byteCount >= entry.usedByteCount
     }
   }
 
@@ -218,20 +217,37 @@ final class SegmentPool: Sendable {
     let header = SegmentHeader(
       uuid: superblock.uuid, segment: id, segmentByteCount: superblock.segmentByteCount,
       createdNanoseconds: Clock.wallNanoseconds(), writer: writer, counters: counters)
+    let fileExists = try self.fileExists(id)
     do throws(StoreError) {
+      if fileExists {
+        throw StoreError(
+          index: FormatFailure(.damaged, "it is older than segment \(id), whose file exists already"))
+      }
       return try open(id, tail: SegmentHeader.byteCount, recordCount: 0, isNew: header)
     } catch {
-      drop(id, perform)
+      drop(id, removingFile: !fileExists, perform)
       throw error
+    }
+  }
+
+  private func fileExists(_ id: SegmentID) throws(StoreError) -> Bool {
+    do throws(SystemCallFailure) {
+      _ = try directory.status(of: id.fileName)
+      return true
+    } catch {
+      if error.isNotFound { return false }
+      throw StoreError(error)
     }
   }
 
   /// Takes a segment that could not be made out of the index again. Where that fails too, recovery does it when this
   /// writer has gone.
-  private func drop(_ id: SegmentID, _ perform: (IndexJob) throws(StoreError) -> Void) {
+  private func drop(
+    _ id: SegmentID, removingFile: Bool, _ perform: (IndexJob) throws(StoreError) -> Void
+  ) {
     let registry = index.segments
     do throws(StoreError) {
-      try translating { () throws(SystemCallFailure) in try directory.removeFile(id.fileName) }
+      if removingFile { try translating { () throws(SystemCallFailure) in try directory.removeFile(id.fileName) } }
       try perform(IndexJob { (transaction, _) throws(StoreError) in try registry.remove(id, in: transaction) })
     } catch {}
   }
