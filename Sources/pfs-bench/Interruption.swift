@@ -34,8 +34,9 @@ final class Interruption: Sendable {
   }
 
   /// Runs `program` to its end, measured; it is stopped when a stop is asked for.
-  func run(_ program: [UInt8], _ arguments: [[UInt8]]) throws(BenchFailure) -> ChildProcess.Outcome {
+  func run(_ program: [UInt8], _ arguments: [[UInt8]]) throws(BenchFailure) -> ProgramRun {
     try check()
+    let busySeconds = Machine.busySeconds()
     let outcome = try BenchFailure.translating { () throws(ConsoleFailure) in
       let child = try ChildProcess(program, arguments)
       // Between the check above and this line a request would not have found the child.
@@ -47,7 +48,15 @@ final class Interruption: Sendable {
       if isRequested { child.send(SignalWatcher.terminate) }
       return try child.wait()
     }
+    let othersSeconds = Machine.busySeconds() - busySeconds - outcome.userSeconds - outcome.systemSeconds
     try check()
-    return outcome
+    return ProgramRun(outcome: outcome, othersSeconds: max(0, othersSeconds))
   }
+}
+
+/// A program that has run, and what else went on.
+struct ProgramRun: Sendable {
+  let outcome: ChildProcess.Outcome
+  /// Processor time of everything else meanwhile: other programs, threads of the kernel, this one's looks at memory.
+  let othersSeconds: Double
 }

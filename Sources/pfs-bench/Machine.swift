@@ -25,6 +25,15 @@ struct Machine: Hashable, Sendable {
     fileSystem = kind
   }
 
+  /// The time that all processors together have spent at work since the machine was started, interrupts and what a
+  /// host took away included; 0 where the system does not tell.
+  static func busySeconds() -> Double {
+    // proc(5): "cpu", then user, nice, system, idle, iowait, irq, softirq, steal, in hundredths of a second.
+    let line = text("/proc/stat").split(separator: "\n").first ?? ""
+    let ticks = line.split(separator: " ").dropFirst().prefix(8).map { Double($0) ?? 0 }
+    return ticks.enumerated().reduce(0) { sum, tick in (3...4).contains(tick.offset) ? sum : sum + tick.element } / 100
+  }
+
   private static func value(_ line: Substring) -> String {
     let text = line.drop { $0 != ":" }.dropFirst().drop { $0 == " " || $0 == "\t" }
     return String(text)

@@ -10,8 +10,8 @@ struct PFSProgram: Sendable {
 
   /// What `--version` says.
   func version() throws(BenchFailure) -> String {
-    let outcome = try run(["--version"])
-    let text = String(decoding: outcome.standardOutput, as: UTF8.self)
+    let version = try run(["--version"])
+    let text = String(decoding: version.outcome.standardOutput, as: UTF8.self)
     return text.split(separator: "\n").first.map(String.init) ?? "unknown"
   }
 
@@ -21,13 +21,13 @@ struct PFSProgram: Sendable {
   ) throws(BenchFailure) -> (figures: StepFigures, id: String) {
     // Said in full, so that no configuration file has a say in it.
     let how = ["put", "--codec", "zlib", "--level", "\(Sweep.level)", "--part-size", "\(Sweep.partByteCount)", "--"]
-    let outcome = try run(options(store, limit) + how.map(word) + [file.bytes])
-    let line = String(decoding: outcome.standardOutput, as: UTF8.self)
+    let run = try run(options(store, limit) + how.map(word) + [file.bytes])
+    let line = String(decoding: run.outcome.standardOutput, as: UTF8.self)
     let id = line.prefix { $0 != "\t" }
     guard !id.isEmpty, id.allSatisfy({ $0 >= "0" && $0 <= "9" }) else {
       throw BenchFailure(.failed, "'pfs put' gave no id but '\(DisplayName.escaped(line))'")
     }
-    return (StepFigures(outcome), String(id))
+    return (StepFigures(run), String(id))
   }
 
   /// Restores the file `id` to `output`, which must not exist.
@@ -46,14 +46,14 @@ struct PFSProgram: Sendable {
 
   private func word(_ text: String) -> [UInt8] { Array(text.utf8) }
 
-  private func run(_ arguments: [String]) throws(BenchFailure) -> ChildProcess.Outcome {
+  private func run(_ arguments: [String]) throws(BenchFailure) -> ProgramRun {
     try run(arguments.map(word))
   }
 
-  private func run(_ arguments: [[UInt8]]) throws(BenchFailure) -> ChildProcess.Outcome {
-    let outcome = try interruption.run(path.bytes, arguments)
-    try requireSuccess(outcome, "\(path) \(arguments.map { DisplayName.escaped($0) }.joined(separator: " "))")
-    return outcome
+  private func run(_ arguments: [[UInt8]]) throws(BenchFailure) -> ProgramRun {
+    let run = try interruption.run(path.bytes, arguments)
+    try requireSuccess(run.outcome, "\(path) \(arguments.map { DisplayName.escaped($0) }.joined(separator: " "))")
+    return run
   }
 }
 

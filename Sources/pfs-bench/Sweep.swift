@@ -66,9 +66,9 @@ struct Sweep: Sendable {
 
   private func runBare(_ arguments: [[UInt8]]) throws(BenchFailure) -> StepFigures {
     let this = try BenchFailure.translating { () throws(ConsoleFailure) in try ProgramFile.path() }
-    let outcome = try interruption.run(this, [Array(BareZlib.subcommandName.utf8)] + arguments)
-    try requireSuccess(outcome, "pfs-bench \(BareZlib.subcommandName)")
-    return StepFigures(outcome)
+    let run = try interruption.run(this, [Array(BareZlib.subcommandName.utf8)] + arguments)
+    try requireSuccess(run.outcome, "pfs-bench \(BareZlib.subcommandName)")
+    return StepFigures(run)
   }
 
   private func line(_ sample: SweepSample) -> String {

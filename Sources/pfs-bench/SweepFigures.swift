@@ -8,11 +8,15 @@ struct StepFigures: Hashable, Sendable {
   let peakAnonymousByteCount: Int
   let peakResidentByteCount: Int
   let sampleCount: Int
+  /// Processor time of everything else meanwhile: other programs, the kernel's own threads, the looks at memory.
+  let othersSeconds: Double
 
   /// The time of all processors together.
   var processorSeconds: Double { userSeconds + systemSeconds }
 
-  init(_ outcome: ChildProcess.Outcome) {
+  init(_ run: ProgramRun) {
+    let outcome = run.outcome
+    othersSeconds = run.othersSeconds
     wallSeconds = outcome.wallSeconds
     userSeconds = outcome.userSeconds
     systemSeconds = outcome.systemSeconds

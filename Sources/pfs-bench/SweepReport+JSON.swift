@@ -23,6 +23,7 @@ extension SweepReport {
         "seed": settings.input == nil ? .unsignedInteger(settings.seed) : .null,
       ],
       "workers": .integer(Int64(settings.workerCount)),
+      "others_share": .double(result.othersShare(processorCount: machine.processorCount)),
       "runs": .array(result.samples.map(json)),
       "summary": .array(result.limits.map(summary)),
       "bare_summary": .object(
@@ -48,6 +49,7 @@ extension SweepReport {
       "mb_per_second": .double(result.megabytesPerSecond(figures)),
       "user_seconds": .double(figures.userSeconds),
       "system_seconds": .double(figures.systemSeconds),
+      "others_seconds": .double(figures.othersSeconds),
       "peak_anonymous": .integer(Int64(figures.peakAnonymousByteCount)),
       "peak_resident": .integer(Int64(figures.peakResidentByteCount)),
       "memory_samples": .integer(Int64(figures.sampleCount)),

@@ -10,7 +10,16 @@ struct SweepReport: Sendable {
   let startedNanoseconds: Int64
 
   /// The result as tables and verdicts.
-  var text: String { circumstances + "\n" + table + "\n" + verdicts }
+  var text: String { circumstances + "\n" + table + "\n" + verdicts + quietness }
+
+  /// More than this taken by others makes speeds, and ratios of speeds, a matter of chance.
+  private static let quietShare = 0.05
+
+  private var quietness: String {
+    let share = result.othersShare(processorCount: machine.processorCount)
+    let advice = share > SweepReport.quietShare ? ": too much for figures of speed; measure when nothing else runs" : ""
+    return "\nothers took \(FixedPoint.percent(share)) of the machine meanwhile\(advice)\n"
+  }
 
   private var circumstances: String {
     let source =

@@ -62,6 +62,13 @@ struct SweepResult: Sendable {
       })
   }
 
+  /// The share of the machine that everything else took while something was measured.
+  func othersShare(processorCount: Int) -> Double {
+    let steps = samples.flatMap { [$0.pfs.put, $0.pfs.get, $0.bare.put, $0.bare.get] }
+    let wallSeconds = steps.reduce(0) { $0 + $1.wallSeconds }
+    return steps.reduce(0) { $0 + $1.othersSeconds } / (wallSeconds * Double(processorCount))
+  }
+
   func peakAnonymousByteCount(at limit: MemoryLimit) -> Int {
     samples(at: limit).flatMap { [$0.pfs.put, $0.pfs.get] }.map(\.peakAnonymousByteCount).max() ?? 0
   }
