@@ -17,6 +17,17 @@ package enum StandardStream: Int32, Sendable {
 
 /// Writing to the standard streams, and what is known of the terminal behind them.
 package enum StandardStreams {
+  /// Puts something in the place of standard streams that are closed, so that no file that is opened later gets their
+  /// numbers: it would be written to as if it were the terminal. What is put there refuses to be used, as a closed one
+  /// does. To be called before anything is opened.
+  package static func guardClosed() {
+    for stream in [StandardStream.input, .output, .error] where fcntl(stream.rawValue, F_GETFD) == -1 {
+      // The lowest free number is the one that is missing; opened in the direction in which it is not used.
+      // Safe: a constant path.
+      _ = unsafe open("/dev/null", stream == .input ? O_WRONLY : O_RDONLY)
+    }
+  }
+
   /// Writes all of `bytes`, without a buffer in between; blocks until the reader takes them.
   ///
   /// Lines of several threads stay whole on a terminal, in a file that was opened for appending, and in a pipe up to

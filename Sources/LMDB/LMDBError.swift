@@ -36,7 +36,7 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
   /// Whether the disk or the quota is full.
   ///
   /// A write that the disk takes only in part is reported by LMDB as `EIO`, not as this.
-  public var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
+  public var isNoSpace: Bool { [ENOSPC, EDQUOT, EFBIG].contains(code) }
   /// Whether what is on disk is not what LMDB wrote there, or is of another version.
   public var isDamaged: Bool {
     [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_VERSION_MISMATCH].contains(code)

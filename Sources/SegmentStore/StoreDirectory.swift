@@ -93,17 +93,20 @@ struct StoreDirectory {
     let parent: Directory
     do throws(SystemCallFailure) { parent = try Directory.open(parentPath) } catch { throw StoreError(user: error) }
     try checkFree(name, parent)
+    let prefix = [UInt8(ascii: ".")] + name + Array(".pfs-init-".utf8)
+    removeLeftovers(prefix, from: parent)
 
     let temporaryName: [UInt8]
     do throws(SystemCallFailure) {
       let digits = try Random.bytes(8).map { String($0, radix: 16) }.joined()
-      temporaryName = [UInt8(ascii: ".")] + name + Array(".pfs-init-\(digits)".utf8)
+      temporaryName = prefix + Array(digits.utf8)
     } catch {
       throw StoreError(error)
     }
     let temporary = parentPath.appending(temporaryName)
     do throws(StoreError) {
-      try fill(temporary, superblock)
+      let making = try fill(temporary, superblock)
+      defer { withExtendedLifetime(making) {} }
       // An empty directory may be replaced; anything else that appeared meanwhile may not.
       let replaces = try isEmptyDirectory(name, parent)
       do throws(SystemCallFailure) {
@@ -118,12 +121,18 @@ struct StoreDirectory {
     }
   }
 
-  private static func fill(_ path: FilePath, _ superblock: Superblock) throws(StoreError) {
-    try translating { () throws(SystemCallFailure) in
+  /// Makes everything in `path`.
+  /// - Returns: A lock that says that somebody is at it.
+  private static func fill(_ path: FilePath, _ superblock: Superblock) throws(StoreError) -> ByteLock? {
+    let making = try translating { () throws(SystemCallFailure) in
       try Directory.make(path)
+      let locks = path.appending(LockBytes.fileName)
+      _ = try File.open(locks, [.write, .createNew])
+      return try ByteLock.acquire(locks, byte: LockBytes.Subject.store.byte, .exclusive, timeoutSeconds: 0)
+    }
+    try translating { () throws(SystemCallFailure) in
       try Directory.make(path.appending(Index.directoryName))
       try Directory.make(path.appending(segmentsName))
-      _ = try File.open(path.appending(LockBytes.fileName), [.write, .createNew])
       let highWater = try File.open(path.appending(HighWater.fileName), [.write, .createNew])
       try highWater.write([UInt8](repeating: 0, count: HighWater.byteCount), at: 0)
       try highWater.sync()
@@ -148,7 +157,27 @@ struct StoreDirectory {
         try Directory.open(directory).sync()
       }
     }
+    return making
   }
+
+  /// Removes what those left who died while they made a store here: its directory is there, and nobody holds its lock.
+  private static func removeLeftovers(_ prefix: [UInt8], from parent: Directory) {
+    do throws(SystemCallFailure) {
+      for entry in try parent.entries() where entry.starts(with: prefix) {
+        let locks = parent.path.appending(entry).appending(LockBytes.fileName)
+        do throws(SystemCallFailure) {
+          // Not one that was begun just now, between its file and its lock.
+          let age = Clock.wallNanoseconds() - (try FileSystem.status(of: locks).modifiedNanoseconds)
+          guard age > leftoverAgeNanoseconds else { continue }
+          let lock = try ByteLock.acquire(
+            locks, byte: LockBytes.Subject.store.byte, .exclusive, timeoutSeconds: 0)
+          if lock != nil { remove(entry, from: parent) }
+        } catch {}
+      }
+    } catch {}
+  }
+
+  private static let leftoverAgeNanoseconds: Int64 = 60_000_000_000
 
   private static func checkFree(_ name: [UInt8], _ parent: Directory) throws(StoreError) {
     do throws(SystemCallFailure) { _ = try parent.status(of: name) } catch {

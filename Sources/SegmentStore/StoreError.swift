@@ -88,7 +88,8 @@ extension StoreError {
     if error.isNoSpace || error.isMapFull {
       self.init(
         .noSpace, "the index has no room: \(error)", advice: "free some space on this file system")
-    } else if error.isDamaged || error.isPanic {
+    } else if error.isDamaged || error.isPanic || error.isNotFound {
+      // A table that is not there is no table that was never made: all are made with the index.
       self.init(.indexDamaged, "the index is damaged: \(error)", advice: StoreError.indexAdvice)
     } else {
       self.init(.io, "index: \(error)")

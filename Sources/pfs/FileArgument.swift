@@ -50,6 +50,21 @@ enum FileArgument: Hashable, Sendable {
     }
   }
 
+  /// Finds the file and does something with it. One that was deleted by another process in between is looked for again
+  /// by its name: it may have an older version, or a newer one.
+  func use(
+    in store: Store, _ body: (StoredFile) throws(CommandError) -> Void
+  ) throws(CommandError) {
+    while true {
+      let file = try find(in: store)
+      do throws(CommandError) { return try body(file) } catch {
+        guard case .name = self, error.status == .notFound else { throw error }
+        // Still found, it is not a file that went away meanwhile.
+        if try find(in: store).id == file.id { throw error }
+      }
+    }
+  }
+
   /// The file with this id, or all ready files with this name, oldest first.
   /// - Throws: `.notFound` when there is none.
   func findAll(in store: Store) throws(CommandError) -> [StoredFile] {

@@ -1,6 +1,7 @@
 // pfs: see Program.swift for what happens between a command line and an exit status.
 import Console
 
+StandardStreams.guardClosed()
 let interruption = Interruption()
 do {
   // Before any other thread is started, so that none of them takes the signals.

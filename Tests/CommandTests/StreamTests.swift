@@ -26,6 +26,25 @@ import Testing
     }
   }
 
+  @Test(
+    "that are closed are never taken for a file of the store",
+    arguments: ["list >&-", "get 1 -o - >&-", "put file >&-", "list <&- >&- 2>&-", "shell <&-"])
+  func closed(line: String) throws {
+    try withFile { sandbox in
+      let before = try sandbox.storeFiles()
+      let shell = Process()
+      shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+      shell.arguments = ["-c", "exec \"$0\" \(line)", Sandbox.executable.text]
+      shell.currentDirectoryURL = URL(fileURLWithPath: sandbox.work.text)
+      shell.environment = sandbox.environment
+      try shell.run()
+      shell.waitUntilExit()
+      #expect(shell.terminationReason == .exit)
+      #expect(shell.terminationStatus == 1)
+      #expect(try sandbox.storeFiles() == before)
+    }
+  }
+
   @Test("carry no progress and no colour when they are no terminal")
   func noTerminal() throws {
     try withFile { sandbox in
@@ -162,6 +181,16 @@ import Testing
       try (sandbox.work / "x").write("x")
       for name in ["tree/a", "tree/b", "treetop", "other"] { try sandbox.put(sandbox.work / "x", "--name", name) }
       try body(sandbox)
+    }
+  }
+}
+
+extension Sandbox {
+  /// The size of `locks`, which is empty, and of the table of LMDB's readers: nothing is ever written to either.
+  fileprivate func storeFiles() throws -> [Int] {
+    try ["locks", "index/lock.mdb"].map { name in
+      let attributes = try FileManager.default.attributesOfItem(atPath: (store / name).text)
+      return try #require(attributes[.size] as? Int)
     }
   }
 }

@@ -21,7 +21,7 @@ struct FullDiskTests {
 
   @Test("puts fail with no space, what was stored stays, and deletes make room again", arguments: WriteMode.allCases)
   func fillsUp(mode: WriteMode) throws {
-    let (fixture, small) = try fixture("size=14m", mode)
+    let (fixture, small) = try fixture("size=24m", mode)
     defer { withExtendedLifetime(small) {} }
     var stored: [FileID: UInt64] = [:]
     var refusedCount = 0
@@ -84,7 +84,7 @@ struct FullDiskTests {
 
   @Test("a store on a full disk opens, reads, and recovers what a crash left", arguments: WriteMode.allCases)
   func recovers(mode: WriteMode) throws {
-    let (fixture, small) = try fixture("size=14m", mode)
+    let (fixture, small) = try fixture("size=24m", mode)
     defer { withExtendedLifetime(small) {} }
     let kept = try fixture.put(noise(100_000, seed: 1), as: "kept")
     let running = try RunningPut(fixture.store, in: directory, fed: noise(65_536 * 20, seed: 2))

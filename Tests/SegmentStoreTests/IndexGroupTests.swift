@@ -117,7 +117,8 @@ import Testing
         kept.withLock { $0.append(job) }
         try session.perform(job)
       })
-    try reclamation.finish(stored.id, try reclamation.delete(stored.id, writer: session.writer))
+    try reclamation.delete(stored.id, writer: session.writer)
+    try reclamation.finish(stored.id)
     try store.close()
   }
 

@@ -101,4 +101,41 @@ import Testing
     try second.close(of: fixture.store)
     try fixture.finish()
   }
+
+  @Test("a delete that was cut short before its space was given back gives it back at the next open")
+  func deleteBeforePunch() throws {
+    let fixture = try StoreFixture(directory)
+    // Neighbours keep the segment: only punching can give the space between them back.
+    _ = try fixture.put(noise(10_000, seed: 1), as: "before")
+    let big = try fixture.put(noise(4 << 20, seed: 2), as: "big")
+    _ = try fixture.put(noise(10_000, seed: 3), as: "after")
+    do {
+      let session = try fixture.store.writerSession()
+      try Reclamation(store: fixture.store, perform: session.perform).delete(big.id, writer: session.writer)
+      #expect(try fixture.store.statistics().segmentDiskByteCount > 4 << 20)
+      session.leaveToRecovery()
+    }
+    try fixture.reopen()
+    #expect(try fixture.store.statistics().segmentDiskByteCount < 1 << 20)
+    try fixture.finish()
+  }
+
+  @Test("the directory of a store that somebody died making is removed by who makes it next, one in the making is not")
+  func initLeftover() throws {
+    let dead = directory.path(of: ".store.pfs-init-dead")
+    let alive = directory.path(of: ".store.pfs-init-alive")
+    for path in [dead, alive] {
+      try FileManager.default.createDirectory(atPath: "\(path)/index", withIntermediateDirectories: true)
+      try Data().write(to: URL(fileURLWithPath: "\(path)/locks"))
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSinceNow: -120)], ofItemAtPath: "\(path)/locks")
+    }
+    let lock = try ByteLock.acquire(FilePath("\(alive)/locks"), byte: 0, .exclusive, timeoutSeconds: 0)
+    #expect(lock != nil)
+    let fixture = try StoreFixture(directory)
+    #expect(!FileManager.default.fileExists(atPath: dead))
+    #expect(FileManager.default.fileExists(atPath: alive))
+    withExtendedLifetime(lock) {}
+    try fixture.finish()
+  }
 }

@@ -135,6 +135,11 @@ struct FileRegistry: Sendable {
     try transaction.put(commits, sequence.key, entry)
   }
 
+  /// Throws when the entry of a commit record cannot be read.
+  func checkCommit<Access>(_ sequence: Sequence, in transaction: borrowing Transaction<Access>) throws(StoreError) {
+    let _: CommitEntry? = try transaction.entry(commits, sequence.key)
+  }
+
   /// Takes one file off the commit record `sequence`.
   /// - Returns: The record's place when no file needs it any more.
   func releaseCommit(

@@ -3,8 +3,9 @@ import StorageIO
 
 /// Takes files out of the index, a bounded number of parts at a time, and gives their space back.
 ///
-/// Every step is durable in the index before the space it frees is touched, so a crash in between costs space that
-/// compaction finds, never bytes that something still names. Any process may go on where another stopped.
+/// First the file is `deleting`, durably: gone for every reader, and from a rebuild by its tombstone. Then, step by step,
+/// the pages of its last parts are punched and those parts leave the index. A crash in between leaves a `deleting` file
+/// of a dead writer, with which whoever opens the store next goes on: punching what is punched already does no harm.
 struct Reclamation: Sendable {
   let store: Store
   let perform: @Sendable (IndexJob) throws(StoreError) -> Void
@@ -12,52 +13,50 @@ struct Reclamation: Sendable {
   /// Parts taken out in one transaction: bounds its memory and how long it keeps others waiting.
   private static let stepPartCount = 4096
 
-  /// Deletes a ready file for good: returns when a crash can no longer bring it back. The caller holds the exclusive lock
-  /// of the file.
-  /// - Returns: What ``finish(_:_:)`` is to give back.
-  func delete(_ id: FileID, writer: WriterID) throws(StoreError) -> FreedSpace {
+  /// Deletes a ready file for good: returns when a crash can no longer bring it back; ``finish(_:)`` then gives its space
+  /// back. The caller holds the exclusive lock of the file.
+  func delete(_ id: FileID, writer: WriterID) throws(StoreError) {
     let (index, highWater) = (try store.index, store.highWater)
-    let freed = Monitor(FreedSpace())
     try perform(
       IndexJob(burying: [id]) { (transaction, journal) throws(StoreError) in
-        guard var entry = try index.files.file(id, in: transaction), entry.state == .ready else {
+        guard let entry = try index.files.file(id, in: transaction), entry.state == .ready else {
           throw StoreError(.notFound, "no file with id \(id)")
         }
         guard let tombstone = journal.tombstones[id] else { throw StoreError(.io, "no tombstone for file \(id)") }
-        entry.state = .deleting
-        entry.writer = writer
-        entry.remainingPartCount = entry.manifest.partCount
-        try index.files.setDeleting(id, entry, in: transaction)
+        // Nothing is begun that a damaged index would not let come to an end.
+        try index.files.checkCommit(entry.commit, in: transaction)
+        let numbers = max(0, entry.manifest.partCount - Reclamation.stepPartCount)..<entry.manifest.partCount
+        _ = try index.parts.parts(numbers, of: entry.manifest, in: transaction)
+        try Reclamation.mark(id, entry, writer, index, highWater, in: transaction)
         try Reclamation.buried(id, entry, tombstone, index, in: transaction)
-        let step = try Reclamation.takeOut(id, index, highWater, in: transaction)
-        freed.withLock { $0 = step }
       })
-    return freed.withLock { $0 }
   }
 
   /// Takes a file that never became ready out again. Its commit record does not exist, so it needs no tombstone.
   func rollBack(_ id: FileID, writer: WriterID) throws(StoreError) {
     let (index, highWater) = (try store.index, store.highWater)
-    let freed = Monitor(FreedSpace())
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
-        guard var entry = try index.files.file(id, in: transaction), entry.state != .ready else { return }
         // Two who recover at the same time may both come here: the second goes on with what the first began.
-        if entry.state == .writing {
-          entry.state = .deleting
-          entry.writer = writer
-          entry.remainingPartCount = entry.manifest.partCount
-          try index.files.setDeleting(id, entry, in: transaction)
-        }
-        let step = try Reclamation.takeOut(id, index, highWater, in: transaction)
-        freed.withLock { $0 = step }
+        guard let entry = try index.files.file(id, in: transaction), entry.state == .writing else { return }
+        try Reclamation.mark(id, entry, writer, index, highWater, in: transaction)
       })
-    try finish(id, freed.withLock { $0 })
+    try finish(id)
   }
 
   /// Goes on with a file that is `deleting`, until it is gone.
-  func resume(_ id: FileID) throws(StoreError) {
-    try finish(id, FreedSpace(isDone: false))
+  func finish(_ id: FileID) throws(StoreError) {
+    let index = try store.index
+    while let locations = try lastParts(of: id) {
+      punch(locations)
+      let emptied = Monitor<Set<SegmentID>>([])
+      try perform(
+        IndexJob { (transaction, _) throws(StoreError) in
+          let empty = try Reclamation.takeOut(id, index, in: transaction)
+          emptied.withLock { $0 = empty }
+        })
+      try removeEmptySegments(emptied.withLock { $0 })
+    }
   }
 
   /// Removes the segments among `candidates` in which nothing is alive, and then those that this leaves empty.
@@ -136,61 +135,63 @@ struct Reclamation: Sendable {
     if tombstone.segment != manifestSegment { try index.segments.revive(tombstone, in: transaction) }
   }
 
-  /// Takes the last parts of a file out, and with the first of them the file itself.
-  private static func takeOut(
-    _ id: FileID, _ index: Index, _ highWater: HighWater, in transaction: borrowing WriteTransaction
-  ) throws(StoreError) -> FreedSpace {
-    guard var entry = try index.files.file(id, in: transaction), entry.state == .deleting else {
-      return FreedSpace()
-    }
-    // What is punched carries its ids no more.
+  /// Makes a file `deleting`. What is punched after this carries its ids no more, so they are remembered elsewhere.
+  private static func mark(
+    _ id: FileID, _ entry: FileEntry, _ writer: WriterID, _ index: Index, _ highWater: HighWater,
+    in transaction: borrowing WriteTransaction
+  ) throws(StoreError) {
+    var entry = entry
+    entry.state = .deleting
+    entry.writer = writer
+    entry.remainingPartCount = entry.manifest.partCount
+    try index.files.setDeleting(id, entry, in: transaction)
     try highWater.raise(to: try index.counters(in: transaction))
-    let end = entry.remainingPartCount
-    let numbers = max(0, end - Reclamation.stepPartCount)..<end
-    var freed = FreedSpace()
+  }
+
+  /// Takes the last parts of a file out, and with the first of them the file itself.
+  /// - Returns: Segments in which nothing is alive now.
+  private static func takeOut(
+    _ id: FileID, _ index: Index, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) -> Set<SegmentID> {
+    guard var entry = try index.files.file(id, in: transaction), entry.state == .deleting else { return [] }
+    let numbers = lastNumbers(of: entry)
+    var locations: [RecordLocation] = []
     for (part, partEntry) in try index.parts.parts(numbers, of: entry.manifest, in: transaction) {
       try index.parts.remove(part, in: transaction)
-      freed.locations.append(partEntry.location)
+      locations.append(partEntry.location)
     }
     if numbers.lowerBound == 0 {
       if entry.manifestLocation.segment.rawValue != 0 {
-        freed.locations.append(entry.manifestLocation)
-        if let commit = try index.files.releaseCommit(entry.commit, in: transaction) { freed.locations.append(commit) }
+        locations.append(entry.manifestLocation)
+        if let commit = try index.files.releaseCommit(entry.commit, in: transaction) { locations.append(commit) }
       }
       try index.files.remove(id, in: transaction)
     } else {
       entry.remainingPartCount = numbers.lowerBound
       try index.files.setDeleting(id, entry, in: transaction)
-      freed.isDone = false
     }
-    freed.emptySegments = try index.segments.release(freed.locations, in: transaction)
-    return freed
+    return try index.segments.release(locations, in: transaction)
+  }
+
+  private static func lastNumbers(of entry: FileEntry) -> Range<Int> {
+    max(0, entry.remainingPartCount - stepPartCount)..<entry.remainingPartCount
   }
 
   // MARK: Outside of it
 
-  /// Gives back what the first step took out of the index, and goes on until the file is gone from it.
-  func finish(_ id: FileID, _ first: FreedSpace) throws(StoreError) {
-    let (index, highWater) = (try store.index, store.highWater)
-    var step = first
-    while true {
-      giveBack(step)
-      try removeEmptySegments(step.emptySegments)
-      if step.isDone { return }
-      let next = Monitor(FreedSpace())
-      try perform(
-        IndexJob { (transaction, _) throws(StoreError) in
-          let taken = try Reclamation.takeOut(id, index, highWater, in: transaction)
-          next.withLock { $0 = taken }
-        })
-      step = next.withLock { $0 }
+  /// Where the parts lie that leave the index next; nil when the file is gone.
+  private func lastParts(of id: FileID) throws(StoreError) -> [RecordLocation]? {
+    let index = try store.index
+    return try index.read { (transaction) throws(StoreError) in
+      guard let entry = try index.files.file(id, in: transaction), entry.state == .deleting else { return nil }
+      let numbers = Reclamation.lastNumbers(of: entry)
+      return try index.parts.parts(numbers, of: entry.manifest, in: transaction).map(\.entry.location)
     }
   }
 
-  /// Punches the pages that hold nothing but freed records. Best effort: where it fails, compaction does it.
-  private func giveBack(_ freed: FreedSpace) {
-    let locations = freed.locations.filter { !freed.emptySegments.contains($0.segment) }
-    for (segment, extents) in FreedSpace.pageExtents(of: locations) {
+  /// Punches the pages that hold nothing but these records. Best effort: where it fails, compaction does it.
+  private func punch(_ locations: [RecordLocation]) {
+    for (segment, extents) in PageExtents.bySegment(of: locations) {
       do throws(SystemCallFailure) {
         let file = try store.segmentDirectory.open(segment.fileName, [.write, .noFollow])
         for extent in extents { try file.deallocate(extent) }
@@ -199,14 +200,9 @@ struct Reclamation: Sendable {
   }
 }
 
-/// What one step took out of the index.
-struct FreedSpace: Sendable {
-  var locations: [RecordLocation] = []
-  var emptySegments: Set<SegmentID> = []
-  var isDone = true
-
+enum PageExtents {
   /// The whole pages that the records cover, neighbours joined, by segment.
-  static func pageExtents(of locations: [RecordLocation]) -> [SegmentID: [Range<Int>]] {
+  static func bySegment(of locations: [RecordLocation]) -> [SegmentID: [Range<Int>]] {
     var extents: [SegmentID: [Range<Int>]] = [:]
     for (segment, records) in Dictionary(grouping: locations, by: \.segment) {
       var joined: [Range<Int>] = []

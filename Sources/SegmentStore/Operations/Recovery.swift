@@ -97,7 +97,7 @@ struct Recovery: Sendable {
     for (id, entry) in unfinished {
       switch entry.state {
       case .writing: try reclamation.rollBack(id, writer: entry.writer)
-      case .deleting: try reclamation.resume(id)
+      case .deleting: try reclamation.finish(id)
       case .ready: break
       }
     }

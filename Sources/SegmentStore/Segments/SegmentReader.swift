@@ -93,10 +93,14 @@ final class SegmentReader: Sendable {
     if let mapping = state.withLock({ $0.mappings[segment] }) { return mapping }
     let mapping: MappedFile
     do throws(SystemCallFailure) {
-      let file = try directory.open(segment.fileName, [.noFollow])
+      // Not blocking: somebody may have put a pipe in its place.
+      let file = try directory.open(segment.fileName, [.noFollow, .nonBlocking])
+      guard try file.status().kind == .file else {
+        throw SystemCallFailure(call: "open", subject: file.path.description, errorNumber: notARegularFile)
+      }
       mapping = try MappedFile(file, byteCount: segmentByteCount, isWritable: false)
-    } catch  where error.isNotFound {
-      throw StoreError(.corrupt, "segment \(segment): the file '\(error.subject)' is missing")
+    } catch  where error.isNotFound || error.isEscape || error.errorNumber == notARegularFile {
+      throw StoreError(.corrupt, "segment \(segment): \(error.subject) is missing, or is not a regular file")
     } catch {
       throw StoreError(error)
     }
@@ -110,3 +114,6 @@ final class SegmentReader: Sendable {
     }
   }
 }
+
+/// EISDIR stands for everything that is not a regular file.
+private let notARegularFile: Int32 = 21

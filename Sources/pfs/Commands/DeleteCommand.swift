@@ -43,8 +43,9 @@ struct DeleteCommand: Command {
       if isRecursive { return try deleteTree(argument, context, &total) }
       let argument = try FileArgument(argument)
       let store = try context.store()
-      let files = takesAllVersions ? try argument.findAll(in: store) : [try argument.find(in: store)]
-      return try delete(files, in: store, context, &total)
+      if takesAllVersions { return try delete(try argument.findAll(in: store), in: store, context, &total) }
+      try argument.use(in: store) { (file) throws(CommandError) in try delete(file, in: store, context, &total) }
+      return .done
     }
     if isDryRun {
       let (fileCount, size) = (total.fileCount, ByteSize.text(total.storedByteCount))
@@ -87,22 +88,25 @@ struct DeleteCommand: Command {
     _ files: [StoredFile], in store: Store, _ context: CommandContext, _ total: inout Total
   ) throws(CommandError) -> ExitStatus {
     try context.forEach(files) { (file) throws(CommandError) in
-      if !isDryRun {
-        try translating { () throws(StoreError) in try store.delete(file.id, cancellation: context.cancellation) }
-      }
-      total.fileCount += 1
-      total.storedByteCount += file.storedByteCount
-      let report = FileReport(file)
-      guard context.output.isJSON else {
-        try context.output.results(report.line)
-        return .done
-      }
-      let members: [JSONValue.Member] = [
-        .init("deleted", .bool(!isDryRun)), .init("size", .integer(Int64(file.byteCount))),
-        .init("stored_size", .integer(Int64(file.storedByteCount))),
-      ]
-      try context.output.result(.object(report.idAndName + members))
+      try delete(file, in: store, context, &total)
       return .done
     }
+  }
+
+  private func delete(
+    _ file: StoredFile, in store: Store, _ context: CommandContext, _ total: inout Total
+  ) throws(CommandError) {
+    if !isDryRun {
+      try translating { () throws(StoreError) in try store.delete(file.id, cancellation: context.cancellation) }
+    }
+    total.fileCount += 1
+    total.storedByteCount += file.storedByteCount
+    let report = FileReport(file)
+    guard context.output.isJSON else { return try context.output.results(report.line) }
+    let members: [JSONValue.Member] = [
+      .init("deleted", .bool(!isDryRun)), .init("size", .integer(Int64(file.byteCount))),
+      .init("stored_size", .integer(Int64(file.storedByteCount))),
+    ]
+    try context.output.result(.object(report.idAndName + members))
   }
 }

@@ -60,19 +60,19 @@ struct GetCommand: Command {
     if isRecursive { return try getTree(context) }
     let argument = try FileArgument(argument)
     let store = try context.store()
-    let file = try argument.find(in: store)
+    try argument.use(in: store) { (file) throws(CommandError) in try get(file, store, context) }
+    return .done
+  }
+
+  private func get(_ file: StoredFile, _ store: Store, _ context: CommandContext) throws(CommandError) {
     context.progress.begin(file.name.bytes, totalByteCount: file.byteCount)
-    guard case .path(let given) = target else {
-      try writeToStandardOutput(file, store, context)
-      return .done
-    }
+    guard case .path(let given) = target else { return try writeToStandardOutput(file, store, context) }
     let path = try GetCommand.path(given, for: file)
     try translating { () throws(StoreError) in
       try store.get(
         file.id, to: try target(path), cancellation: context.cancellation, progress: context.progress.add)
     }
     try report(file, path, context)
-    return .done
   }
 
   /// A file, or a device such as `/dev/null`, which is written to and never replaced.
