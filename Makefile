@@ -41,6 +41,7 @@ test-thread: deps ## The engine under the thread sanitizer
 	TSAN_OPTIONS="suppressions=$(CURDIR)/.ci/thread-sanitizer.supp halt_on_error=1" SWIFT_BACKTRACE=enable=no \
 	swift test --sanitize=thread --scratch-path .build/thread --filter '^(StorageIO|LMDB|SegmentStore)Tests\.'
 
+# Without the tests that measure the heap, which is not the program's own here.
 test-address: deps ## The engine and the codecs under the address sanitizer
 	ASAN_OPTIONS="detect_leaks=0" SWIFT_BACKTRACE=enable=no \
 	swift test --sanitize=address --scratch-path .build/address \

@@ -1,4 +1,5 @@
 internal import CISAL
+internal import CKernels
 
 /// CRC-32C (Castagnoli), as iSCSI has it in RFC 3720: "123456789" gives 0xE3069283.
 public enum CRC32C {
@@ -24,6 +25,8 @@ public enum CRC32C {
         register = unsafe crc32_iscsi(run.baseAddress?.assumingMemoryBound(to: UInt8.self), CInt(count), register)
         offset += count
       }
+      // Or all that comes after it in this thread is slow.
+      pfs_clear_upper_vectors()
       return ~register
     }
   }

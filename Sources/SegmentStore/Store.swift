@@ -161,14 +161,14 @@ public final class Store: Sendable {
     let first: FreedSpace
     do throws(StoreError) {
       first = try reclamation.delete(id, writer: session.writer)
-    } catch where error.code == .noSpace {
+    } catch  where error.code == .noSpace {
       // Even a delete needs a few pages: those that were set aside for it.
       try reserve.release()
       first = try reclamation.delete(id, writer: session.writer)
     }
     // From here on the file is gone for good; what cannot be given back now is given back by the next open.
     do throws(StoreError) {
-      do throws(StoreError) { try reclamation.finish(id, first) } catch where error.code == .noSpace {
+      do throws(StoreError) { try reclamation.finish(id, first) } catch  where error.code == .noSpace {
         try reserve.release()
         try reclamation.resume(id)
       }

@@ -17,7 +17,7 @@ enum Samples {
     segment: SegmentID(rawValue: 7), offset: 8192, storedByteCount: 1000, rawByteCount: 4096, codec: .zlib,
     digest: digest)
   static let segmentEntry = SegmentEntry(
-    state: .sealed, owner: WriterID(rawValue: 4), usedByteCount: 9000, liveByteCount: 4000, recordCount: 12)
+    state: .sealed, owner: WriterID(rawValue: 4), usedByteCount: 8960, liveByteCount: 4000, recordCount: 12)
 
   static let recordHeader = RecordHeader(
     kind: .part, codec: .zlib, rawByteCount: 4096, storedByteCount: 1000, storedChecksum: 0x0102_0304,

@@ -19,6 +19,7 @@ import Testing
     var model = StoreModel()
     for round in 0..<6 {
       let log = directory.path(of: "log \(round)")
+      try FilesOnDisk.write([], to: log)
       await #expect(processExitsWith: .signal(SIGKILL)) {
         [
           path = fixture.path.description as String, log = log as String, seed = seed.value + UInt64(round) as UInt64,
@@ -31,6 +32,55 @@ import Testing
       try model.check(lines, image, "\(seed) + \(round)")
       try image.finish()
     }
+  }
+}
+
+extension KillTests {
+  @Test("a process that is killed while it recovers leaves a store that the next one recovers")
+  func killedRecovery() async throws {
+    let seed = TestSeed("killed recovery", default: 42)
+    var generator = seed.generator
+    let path = try abandonedStore()
+    for round in 0..<8 {
+      let image = directory.path(of: "image \(round)")
+      try FileManager.default.copyItem(atPath: path, toPath: image)
+      // From before the open to after the recovery, which takes some milliseconds.
+      let spinCount = generator.below(round < 2 ? 2000 : 400_000)
+      await #expect(processExitsWith: .signal(SIGKILL)) { [image = image as String, spinCount = spinCount as Int] in
+        let count = Monitor(0)
+        let killer = BackgroundWork {
+          for _ in 0..<spinCount { count.withLock { $0 += 1 } }
+          kill(getpid(), SIGKILL)
+        }
+        let store = try Store(at: FilePath(image))
+        try killer.result()
+        try store.close()
+      }
+      let opened = try StoreFixture(opening: image, in: directory)
+      #expect(try opened.store.allFiles().map(\.name.description) == ["kept"], "\(seed), round \(round)")
+      #expect(try opened.get(opened.store.allFiles()[0].id) == noise(5000, seed: 1))
+      try opened.finish()
+      FilesOnDisk.removeTree(image)
+    }
+  }
+
+  /// A store whose writer died with one file half stored, in the index and beyond it, and one half deleted.
+  private func abandonedStore() throws -> String {
+    let fixture = try StoreFixture(directory)
+    _ = try fixture.put(noise(5000, seed: 1), as: "kept")
+    var bytes = [UInt8](repeating: 0, count: 9000 * 4096)
+    for offset in stride(from: 0, to: bytes.count, by: 9 * 4096) { bytes[offset] = 1 }
+    let big = try fixture.put(bytes, as: "big")
+    let running = try RunningPut(fixture.store, in: directory, fed: noise(100 * 65_536, seed: 2))
+    // The first step is durable, the second never begins.
+    let session = try fixture.store.writerSession()
+    _ = try Reclamation(store: fixture.store, perform: session.perform).delete(big.id, writer: session.writer)
+    #expect(try fixture.store.file(big.id)?.status == .deleting)
+    let image = try fixture.crashImage("abandoned")
+    try running.cancel()
+    session.leaveToRecovery()
+    try fixture.store.close()
+    return image
   }
 }
 

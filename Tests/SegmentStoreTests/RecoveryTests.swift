@@ -123,20 +123,38 @@ import Testing
     try fixture.finish()
   }
 
-  @Test("segment files that the index does not name are removed, other files are left alone")
+  @Test("segment files that the index has given up are removed, other files are left alone")
   func orphans() throws {
-    let fixture = try StoreFixture(directory)
+    let fixture = try StoreFixture(directory, configuration: WriteMode.mapped.configuration(workerCount: 1))
     let stored = try fixture.put(noise(5000, seed: 1), as: "file")
+    let gone = try fixture.put(noise(3_000_000, seed: 2), as: "gone")
+    let orphanID = try #require(try fixture.store.parts(of: gone.id, 400..<401).first).segment
+    let bytes = try fileBytes(fixture.segmentPath(orphanID))
+    try fixture.store.delete(gone.id)
+    #expect(try fixture.segmentEntry(orphanID) == nil)
+    // What a crash between the commit and the removal of the file leaves.
     let path = try fixture.crashImage()
-    let orphan = "\(path)/segments/0000000000000099.seg"
+    let orphan = "\(path)/segments/\(String(decoding: orphanID.fileName, as: UTF8.self))"
     let others = ["notes", "99.seg", "0000000000000001.seg.bak", "000000000000000x.seg"]
-    try FilesOnDisk.write(noise(8192, seed: 2), to: orphan)
+    try FilesOnDisk.write(bytes, to: orphan)
     for other in others { try FilesOnDisk.write([1], to: "\(path)/segments/\(other)") }
     let image = try StoreFixture(opening: path, in: directory)
     #expect(!FileManager.default.fileExists(atPath: orphan))
     for other in others { #expect(FileManager.default.fileExists(atPath: "\(path)/segments/\(other)")) }
     #expect(try image.get(stored.id) == noise(5000, seed: 1))
     try image.finish()
+    try fixture.finish()
+  }
+
+  @Test("a segment that the index never made shows that the index is an older one; the segment is kept")
+  func olderIndex() throws {
+    let fixture = try StoreFixture(directory)
+    _ = try fixture.put(noise(5000, seed: 1), as: "file")
+    let path = try fixture.crashImage()
+    let unknown = "\(path)/segments/0000000000000099.seg"
+    try FilesOnDisk.write(noise(8192, seed: 2), to: unknown)
+    #expect(storeError { _ = try Store(at: FilePath(path)) }?.code == .indexDamaged)
+    #expect(try fileBytes(unknown) == noise(8192, seed: 2))
     try fixture.finish()
   }
 
@@ -189,6 +207,7 @@ import Testing
       IndexJob { (transaction, _) throws(StoreError) in
         try files.setWriting(id, written, in: transaction)
       })
+    session.leaveToRecovery()
   }
 
   @Test("a delete that was cut short between two steps is finished by the next open")

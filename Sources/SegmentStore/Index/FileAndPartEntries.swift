@@ -34,10 +34,16 @@ struct RecordLocation: Hashable, Sendable {
     self.recordByteCount = recordByteCount
   }
 
-  init(_ reader: ByteReader, at offset: Int) {
+  init(_ reader: ByteReader, at offset: Int) throws(FormatFailure) {
     segment = SegmentID(rawValue: reader.get(offset + Offset.segment))
-    self.offset = Int(clamping: reader.get(offset + Offset.offset, as: UInt64.self))
-    recordByteCount = Int(clamping: reader.get(offset + Offset.recordByteCount, as: UInt64.self))
+    let start: UInt64 = reader.get(offset + Offset.offset)
+    let count: UInt64 = reader.get(offset + Offset.recordByteCount)
+    let largest = UInt64(Format.segmentByteCounts.upperBound)
+    guard start <= largest, count <= largest - start, (start | count) % UInt64(Format.alignment) == 0 else {
+      throw FormatFailure(.damaged, "a record of \(count) bytes at \(start) of segment \(segment)")
+    }
+    self.offset = Int(start)
+    recordByteCount = Int(count)
   }
 }
 
@@ -106,7 +112,7 @@ struct FileEntry: IndexEntry, Hashable {
     let reader = ByteReader(fields)
     self.init(
       state: state, writer: WriterID(rawValue: reader.get(Offset.writer)),
-      manifestLocation: RecordLocation(reader, at: Offset.manifestLocation),
+      manifestLocation: try RecordLocation(reader, at: Offset.manifestLocation),
       commit: Sequence(rawValue: reader.get(Offset.commit)),
       remainingPartCount: Int(clamping: reader.get(Offset.remainingPartCount, as: UInt64.self)),
       manifest: try Manifest(decoding: Array(fields[Offset.manifest...])))

@@ -55,11 +55,17 @@ struct SegmentEntry: IndexEntry, Hashable {
     guard let state = State(rawValue: reader.get(Offset.state)) else {
       throw FormatFailure(.damaged, "segment entry of unknown state \(reader.get(Offset.state, as: UInt8.self))")
     }
+    let used: UInt64 = reader.get(Offset.usedByteCount)
+    let live: UInt64 = reader.get(Offset.liveByteCount)
+    let count: UInt64 = reader.get(Offset.recordCount)
+    // Bounds for arithmetic; that no more is alive than used holds at the end of a transaction, not inside.
+    let largest = UInt64(Format.segmentByteCounts.upperBound)
+    guard used <= largest, live <= largest, count <= largest, used % UInt64(Format.alignment) == 0 else {
+      throw FormatFailure(.damaged, "segment entry: \(live) of \(used) bytes alive in \(count) records")
+    }
     self.init(
-      state: state, owner: WriterID(rawValue: reader.get(Offset.owner)),
-      usedByteCount: Int(clamping: reader.get(Offset.usedByteCount, as: UInt64.self)),
-      liveByteCount: Int(clamping: reader.get(Offset.liveByteCount, as: UInt64.self)),
-      recordCount: Int(clamping: reader.get(Offset.recordCount, as: UInt64.self)))
+      state: state, owner: WriterID(rawValue: reader.get(Offset.owner)), usedByteCount: Int(used),
+      liveByteCount: Int(live), recordCount: Int(count))
   }
 }
 
@@ -114,7 +120,7 @@ struct TombstoneEntry: IndexEntry, Hashable {
 
   init(decoding fields: [UInt8]) throws(FormatFailure) {
     let reader = try expect(fields, Offset.end, "tombstone")
-    location = RecordLocation(reader, at: Offset.location)
+    location = try RecordLocation(reader, at: Offset.location)
     manifestSegment = SegmentID(rawValue: reader.get(Offset.manifestSegment))
   }
 }
@@ -146,7 +152,7 @@ struct CommitEntry: IndexEntry, Hashable {
 
   init(decoding fields: [UInt8]) throws(FormatFailure) {
     let reader = try expect(fields, Offset.end, "commit")
-    location = RecordLocation(reader, at: Offset.location)
+    location = try RecordLocation(reader, at: Offset.location)
     liveFileCount = Int(clamping: reader.get(Offset.liveFileCount, as: UInt64.self))
   }
 }

@@ -173,15 +173,12 @@ struct GetPlan: Sendable {
     number < manifest.partCount ? number..<min(number + batchPartCount, manifest.partCount) : nil
   }
 
-  /// The memory for a batch; small ones rounded up, as for a put.
+  /// The memory for a batch.
   func leaseByteCount(_ numbers: Range<Int>) -> Int {
-    let whole = batchPartCount * manifest.longestPartByteCount
-    let needed =
-      manifest.byteRange(ofPart: numbers.upperBound - 1).upperBound
-      - manifest.byteRange(ofPart: numbers.lowerBound).lowerBound
-    var rounded = 64 << 10
-    while rounded < needed { rounded *= 2 }
-    return min(rounded, whole)
+    let first = manifest.byteRange(ofPart: numbers.lowerBound)
+    let last = manifest.byteRange(ofPart: numbers.upperBound - 1)
+    return MemoryPlan.leaseByteCount(
+      needed: last.upperBound - first.lowerBound, whole: batchPartCount * manifest.longestPartByteCount)
   }
 }
 

@@ -52,15 +52,12 @@ struct PutPlan: Sendable {
     return byteCount > batchPartCount * partByteCount
   }
 
-  /// The memory for the batch that starts with part `number`. Small batches are rounded up, so that few sizes are in
-  /// use and regions find a second user.
+  /// The memory for the batch that starts with part `number`.
   func leaseByteCount(from number: Int) -> Int {
     let whole = batchPartCount * partByteCount
     guard let byteCount else { return whole + scratchByteCount }
     let needed = min(whole, max(1, byteCount - number * partByteCount))
-    var rounded = 64 << 10
-    while rounded < needed { rounded *= 2 }
-    return min(rounded, whole) + scratchByteCount
+    return MemoryPlan.leaseByteCount(needed: needed, whole: whole) + scratchByteCount
   }
 }
 

@@ -197,7 +197,7 @@ struct PutPipeline {
   private func rollBack(_ put: PutState, because error: StoreError) throws(StoreError) -> Never {
     let full = session.segments.releasableSegments(finishing: put.number)
     do throws(StoreError) {
-      do throws(StoreError) { try takeOut(put, full) } catch where error.code == .noSpace {
+      do throws(StoreError) { try takeOut(put, full) } catch  where error.code == .noSpace {
         // The disk that was too full for the file may be too full for taking it out again.
         try store.reserve.release()
         try takeOut(put, full)

@@ -34,6 +34,14 @@ struct MemoryPlan: Hashable, Sendable {
     return max(1, min(maximumBatchPartCount, (share - scratchByteCount) / partByteCount))
   }
 
+  /// The memory to lease for `needed` bytes of a batch that is at most `whole` bytes: short ones are rounded up, so that
+  /// few sizes are in use and a region finds a second user.
+  static func leaseByteCount(needed: Int, whole: Int) -> Int {
+    var rounded = 64 << 10
+    while rounded < needed { rounded *= 2 }
+    return min(rounded, whole)
+  }
+
   private static func tooSmall(_ limitByteCount: Int, _ smallestByteCount: Int) -> StoreError {
     let kibibytes = (smallestByteCount + 1023) / 1024
     return StoreError(

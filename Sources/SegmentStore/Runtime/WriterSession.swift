@@ -64,6 +64,9 @@ final class WriterSession: Sendable {
     let writer = writer
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
+        // A file that is still to be rolled back or reclaimed keeps its writer's entry too.
+        for id in try index.files.unfinishedFiles(in: transaction)
+        where try index.files.file(id, in: transaction)?.writer == writer { return }
         try transaction.remove(index.writers, writer.key)
       })
   }

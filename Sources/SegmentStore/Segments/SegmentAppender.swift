@@ -193,6 +193,9 @@ final class SegmentAppender: @unchecked Sendable {
           try file.allocate(allocatedEnd..<end)
           allocatedEnd = end
         }
+      } catch  where error.isNotSupported && mapping == nil {
+        // Not to be had here; without a mapping a full disk is an error of the write.
+        allocatedEnd = ahead
       } catch  where error.isNoSpace {
         throw StoreError(
           .noSpace, "\(error.reason) (segment \(segment), \(describe(segmentByteCount)))",
