@@ -16,14 +16,14 @@ struct Sweep: Sendable {
   /// Told what was measured, line by line.
   let note: @Sendable (String) throws(BenchFailure) -> Void
 
-  /// Runs everything; the order of limits is turned by one from run to run, and at each limit pfs and the bare work
-  /// take turns in going first, so that a machine that gets slower or faster favours none.
+  /// Runs everything; the order of limits is turned by one from run to run, so that a machine that gets slower or
+  /// faster favours none. In odd runs pfs goes first, in even ones the bare work: see ``SweepResult``.
   func run() throws(BenchFailure) -> SweepResult {
     var samples: [SweepSample] = []
     for runNumber in 1...settings.runCount {
       for position in settings.limits.indices {
         let index = (position + runNumber - 1) % settings.limits.count
-        let bareIsFirst = (index + runNumber).isMultiple(of: 2)
+        let bareIsFirst = runNumber.isMultiple(of: 2)
         let sample = try sample(runNumber, settings.limits[index], bareIsFirst: bareIsFirst)
         samples.append(sample)
         try note(line(sample))

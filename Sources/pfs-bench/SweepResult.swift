@@ -1,4 +1,8 @@
 /// All that a sweep measured, and what follows from it.
+///
+/// Who goes first matters, most of all in a virtual machine, where a page that was freed a moment ago is filled again
+/// in far less time than one that the host has to provide. So ratios are the geometric mean of two runs that differ in
+/// who went first, as long as there is a second one.
 struct SweepResult: Sendable {
   /// A target of the project, and how one figure stands to it.
   struct Verdict: Hashable, Sendable {
@@ -35,31 +39,34 @@ struct SweepResult: Sendable {
     Spread(samples.map { sample in megabytesPerSecond(step.figures(sample.bare)) })
   }
 
-  /// The speed of pfs as a share of the bare work's beside it; median of the ratios, not ratio of the medians.
+  /// The speed of pfs as a share of the bare work's beside it; ratios first, then their median.
   func shareOfBare(_ step: SweepStep, at limit: MemoryLimit) -> Spread? {
-    Spread(
-      samples(at: limit).map { sample in
-        step.figures(sample.bare).wallSeconds / step.figures(sample.pfs).wallSeconds
-      })
+    balanced(limit) { sample in step.figures(sample.bare).wallSeconds / step.figures(sample.pfs).wallSeconds }
   }
 
   /// The processor time of the bare work as a share of what pfs took beside it: as ``shareOfBare(_:at:)``, but blind to
   /// waiting, and to others who use the machine.
   func processorShareOfBare(_ step: SweepStep, at limit: MemoryLimit) -> Spread? {
-    Spread(
-      samples(at: limit).map { sample in
-        step.figures(sample.bare).processorSeconds / step.figures(sample.pfs).processorSeconds
-      })
+    balanced(limit) { sample in
+      step.figures(sample.bare).processorSeconds / step.figures(sample.pfs).processorSeconds
+    }
   }
 
   /// The speed at `limit` as a share of the speed at the largest limit in the same run.
   func shareOfLargestLimit(_ step: SweepStep, at limit: MemoryLimit) -> Spread? {
     guard let largest = limits.max(by: { $0.byteCount < $1.byteCount }) else { return nil }
-    return Spread(
-      samples(at: limit).compactMap { sample in
-        let other = samples(at: largest).first { other in other.runNumber == sample.runNumber }
-        return other.map { step.figures($0.pfs).wallSeconds / step.figures(sample.pfs).wallSeconds }
-      })
+    return balanced(limit) { sample in
+      let other = samples(at: largest).first { other in other.runNumber == sample.runNumber } ?? sample
+      return step.figures(other.pfs).wallSeconds / step.figures(sample.pfs).wallSeconds
+    }
+  }
+
+  /// The ratios at `limit`, each of two runs that differ in who went first.
+  private func balanced(_ limit: MemoryLimit, _ ratio: (SweepSample) -> Double) -> Spread? {
+    let all = samples(at: limit)
+    let pairs = zip(all.filter(\.bareWasFirst), all.filter { sample in !sample.bareWasFirst })
+    let ratios = pairs.map { first, second in (ratio(first) * ratio(second)).squareRoot() }
+    return Spread(ratios.isEmpty ? all.map(ratio) : ratios)
   }
 
   /// The share of the machine that everything else took while something was measured.

@@ -17,10 +17,7 @@ struct SweepSettings: Sendable {
     OptionTable.Option(
       "directory", value: "DIR", help: "Where all files are made: the file system that is tested; default '.'."),
     OptionTable.Option(
-      "runs", value: "N",
-      help:
-        "How often everything is measured; default 4. Even numbers let pfs and the bare work go first equally often."
-    ),
+      "runs", value: "N", help: "How often everything is measured; even, default 4."),
     OptionTable.Option("workers", value: "N", help: "Threads of pfs and of the bare work; default: processors."),
     OptionTable.Option("pfs", value: "PATH", help: "The pfs to measure; default: the one beside pfs-bench."),
     OptionTable.Option("json", help: "Print the result as JSON instead of tables."),
