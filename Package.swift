@@ -53,7 +53,7 @@ let package = Package(
     // The commands.
     layer("CommandSupport", []),
     .executableTarget(
-      name: "pfs", dependencies: ["SegmentStore", "CommandSupport", "Console", "YAML"],
+      name: "pfs", dependencies: ["SegmentStore", "StorageIO", "CommandSupport", "Console", "YAML"],
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "pfs-bench", dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "StorageIO"],

@@ -3,7 +3,7 @@ import Glibc
 /// A thread of the system's for work that blocks, which does not belong on Swift's cooperative pool.
 package enum BackgroundThread {
   /// Runs `body` on a thread of its own, which ends with it. Who needs its end has `body` say so, by a
-  /// ``SharedState``.
+  /// monitor, for example.
   /// - Throws: ``ConsoleFailure`` `.system` when the system has no thread left.
   package static func start(_ body: @escaping @Sendable () -> Void) throws(ConsoleFailure) {
     let context = unsafe Unmanaged.passRetained(Body(run: body))

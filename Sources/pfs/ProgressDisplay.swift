@@ -1,4 +1,5 @@
 import Console
+import StorageIO
 
 /// Draws a bar on the terminal while a command runs, from a thread of its own.
 struct ProgressDisplay: Sendable {
@@ -12,7 +13,7 @@ struct ProgressDisplay: Sendable {
 
   private let terminal: Terminal
   private let progress: TransferProgress
-  private let state = SharedState(State.running)
+  private let state = Monitor(State.running)
 
   /// Whether there is somebody to see a bar who wants one.
   static func isWanted(_ style: OutputStyle) -> Bool {
@@ -42,7 +43,7 @@ struct ProgressDisplay: Sendable {
 
   private func draw() {
     while true {
-      let isStopping: Bool? = state.wait(timeoutSeconds: ProgressDisplay.intervalSeconds) { state in
+      let isStopping: Bool? = state.wait(seconds: ProgressDisplay.intervalSeconds) { state in
         state == .stopping ? true : nil
       }
       if isStopping == true { break }

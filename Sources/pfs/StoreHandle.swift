@@ -1,6 +1,7 @@
 import CommandSupport
 import Console
 import SegmentStore
+import StorageIO
 
 /// The store of this process: opened by the command that first needs it, shared by all, closed once at the end.
 final class StoreHandle: Sendable {
@@ -14,7 +15,7 @@ final class StoreHandle: Sendable {
   let path: FilePath
   private let configuration: Store.Configuration
   private let partByteCount: Int?
-  private let state = SharedState(State.closed)
+  private let state = Monitor(State.closed)
 
   init(_ settings: Settings) {
     path = settings.storePath

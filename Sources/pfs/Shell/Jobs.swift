@@ -1,6 +1,7 @@
 import CommandSupport
 import Console
 import SegmentStore
+import StorageIO
 
 /// The commands that a shell runs, each in a thread of its own.
 final class Jobs: Sendable {
@@ -26,7 +27,7 @@ final class Jobs: Sendable {
 
   private let context: CommandContext
   private let isInteractive: Bool
-  private let state = SharedState(State())
+  private let state = Monitor(State())
 
   init(_ context: CommandContext, isInteractive: Bool) {
     self.context = context
@@ -102,7 +103,7 @@ final class Jobs: Sendable {
     let deadline = MonotonicClock.seconds() + timeoutSeconds
     while MonotonicClock.seconds() < deadline {
       if orUnderWay, job.context.progress.isUnderWay { return }
-      let hasEnded: Void? = state.wait(timeoutSeconds: stepSeconds) { state in
+      let hasEnded: Void? = state.wait(seconds: stepSeconds) { state in
         state.running[job.number] == nil ? () : nil
       }
       if hasEnded != nil { return }
