@@ -22,6 +22,10 @@ public final class Store: Sendable {
     public var lockTimeoutSeconds = 10.0
     /// Nil: as the file system allows. Set by tests.
     package var isMapped: Bool?
+    /// False for those who only look, and must change nothing.
+    package var recoversAtOpen = true
+    /// Nil: the store's own. Otherwise the directory of an index that was made elsewhere, for looking only.
+    package var indexDirectory: FilePath?
 
     var wantedWorkerCount: Int { max(1, workerCount ?? SystemThread.processorCount) }
 
@@ -81,8 +85,8 @@ public final class Store: Sendable {
     reader = SegmentReader(
       directory: segmentDirectory, segmentByteCount: superblock.segmentByteCount,
       storePrefix: superblock.uuid.prefix)
-    openIndex = Monitor(try directory.openIndex())
-    try recover()
+    openIndex = Monitor(try directory.openIndex(in: configuration.indexDirectory))
+    if configuration.recoversAtOpen { try recover() }
   }
 
   deinit {

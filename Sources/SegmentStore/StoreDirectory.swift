@@ -47,8 +47,9 @@ struct StoreDirectory {
     }
   }
 
-  func openIndex() throws(StoreError) -> Index {
-    let directory = path.appending(Index.directoryName)
+  /// - Parameter elsewhere: Nil for the store's own.
+  func openIndex(in elsewhere: FilePath? = nil) throws(StoreError) -> Index {
+    let directory = elsewhere ?? path.appending(Index.directoryName)
     do throws(SystemCallFailure) {
       _ = try FileSystem.status(of: directory.appending("data.mdb"))
     } catch  where error.isNotFound {

@@ -105,7 +105,7 @@ extension StoreError {
     self.init(.indexDamaged, "the index is damaged: \(failure)", advice: StoreError.indexAdvice)
   }
 
-  static let indexAdvice = "the segments still hold every file: keep the store as it is until its index is rebuilt"
+  static let indexAdvice = "the segments still hold every file: make the index anew with 'pfs rebuild'"
 }
 
 /// Runs `body`, turning a failed system call into the store's error.

@@ -121,7 +121,11 @@ struct FileEntry: IndexEntry, Hashable {
 
 /// Table `parts`: where a part is and what it must be. 40 bytes and the checksum.
 struct PartEntry: IndexEntry, Hashable {
-  enum State: UInt8, Sendable { case live = 1 }
+  enum State: UInt8, Sendable {
+    case live = 1
+    /// Its record could not be found when the index was made anew: nothing but its length is known.
+    case lost = 2
+  }
 
   let segment: SegmentID
   let offset: Int
@@ -131,8 +135,10 @@ struct PartEntry: IndexEntry, Hashable {
   let state: State
   let digest: MD5Digest
 
-  var recordByteCount: Int { Format.aligned(RecordHeader.byteCount + storedByteCount) }
+  /// 0 for a lost part.
+  var recordByteCount: Int { state == .lost ? 0 : Format.aligned(RecordHeader.byteCount + storedByteCount) }
 
+  /// Of a lost part: nothing, in segment 0.
   var location: RecordLocation {
     RecordLocation(segment: segment, offset: offset, recordByteCount: recordByteCount)
   }
@@ -177,10 +183,27 @@ struct PartEntry: IndexEntry, Hashable {
     self.digest = digest
   }
 
+  private init(lostByteCount: Int) {
+    segment = SegmentID(rawValue: 0)
+    offset = 0
+    storedByteCount = 0
+    rawByteCount = lostByteCount
+    codec = .stored
+    state = .lost
+    digest = MD5Digest(bytes: [UInt8](repeating: 0, count: MD5Digest.byteCount))
+  }
+
+  /// A part of `rawByteCount` bytes whose record is gone.
+  static func lost(rawByteCount: Int) -> PartEntry { PartEntry(lostByteCount: rawByteCount) }
+
   init(decoding fields: [UInt8]) throws(FormatFailure) {
     let reader = try expect(fields, Offset.end, "part")
-    guard reader.get(Offset.state) == State.live.rawValue else {
-      throw FormatFailure(.damaged, "part entry of unknown state")
+    guard let state = State(rawValue: reader.get(Offset.state)) else {
+      throw FormatFailure(.damaged, "part entry of unknown state \(reader.get(Offset.state, as: UInt8.self))")
+    }
+    if state == .lost {
+      self.init(lostByteCount: Int(reader.get(Offset.rawByteCount, as: UInt32.self)))
+      return
     }
     self.init(
       segment: SegmentID(rawValue: reader.get(Offset.segment)),

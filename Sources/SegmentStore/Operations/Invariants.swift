@@ -30,7 +30,7 @@ extension Store {
           throw StoreError(.corrupt, "file \(id) cannot be found by its name '\(entry.manifest.name)'")
         }
         for (_, part) in try index.parts.parts(0..<entry.manifest.partCount, of: entry.manifest, in: transaction) {
-          live[part.segment, default: 0] += part.recordByteCount
+          if part.state == .live { live[part.segment, default: 0] += part.recordByteCount }
           partCount += 1
         }
       }

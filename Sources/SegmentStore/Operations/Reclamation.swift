@@ -158,7 +158,7 @@ struct Reclamation: Sendable {
     var locations: [RecordLocation] = []
     for (part, partEntry) in try index.parts.parts(numbers, of: entry.manifest, in: transaction) {
       try index.parts.remove(part, in: transaction)
-      locations.append(partEntry.location)
+      if partEntry.state == .live { locations.append(partEntry.location) }
     }
     if numbers.lowerBound == 0 {
       if entry.manifestLocation.segment.rawValue != 0 {
@@ -185,7 +185,8 @@ struct Reclamation: Sendable {
     return try index.read { (transaction) throws(StoreError) in
       guard let entry = try index.files.file(id, in: transaction), entry.state == .deleting else { return nil }
       let numbers = Reclamation.lastNumbers(of: entry)
-      return try index.parts.parts(numbers, of: entry.manifest, in: transaction).map(\.entry.location)
+      return try index.parts.parts(numbers, of: entry.manifest, in: transaction)
+        .filter { $0.entry.state == .live }.map(\.entry.location)
     }
   }
 

@@ -31,6 +31,9 @@ final class SegmentReader: Sendable {
   func withPayload<R>(
     of part: PartID, _ entry: PartEntry, _ body: (RawSpan) throws(StoreError) -> R
   ) throws(StoreError) -> R {
+    guard entry.state == .live else {
+      throw StoreError(.corrupt, "part \(part) is lost: its record was not found when the index was made anew")
+    }
     let range = entry.offset..<(entry.offset + entry.recordByteCount)
     let place = "segment \(entry.segment) offset \(entry.offset)"
     guard entry.offset >= SegmentHeader.byteCount, range.upperBound <= segmentByteCount else {
