@@ -86,7 +86,10 @@ public final class Store: Sendable {
       directory: segmentDirectory, segmentByteCount: superblock.segmentByteCount,
       storePrefix: superblock.uuid.prefix)
     openIndex = Monitor(try directory.openIndex(in: configuration.indexDirectory))
-    if configuration.recoversAtOpen { try recover() }
+    if configuration.recoversAtOpen {
+      IndexReplacement.removeLeftovers(in: directory)
+      try recover()
+    }
   }
 
   deinit {

@@ -63,6 +63,13 @@ struct StoreDirectory {
     return index
   }
 
+  /// The file in which bytes are locked holds nothing: one that was lost is made again.
+  func makeLocksIfMissing() throws(StoreError) {
+    try translating { () throws(SystemCallFailure) in
+      _ = try File.open(locks.path, [.write, .create, .noFollow])
+    }
+  }
+
   /// The file system of `path`, which must be the machine's own.
   private static func localFileSystem(of path: FilePath) throws(StoreError) -> FileSystem.Kind {
     let kind: FileSystem.Kind
@@ -202,7 +209,7 @@ struct StoreDirectory {
   }
 
   /// Best effort: the failure that led here is the one to report.
-  private static func remove(_ name: [UInt8], from parent: Directory) {
+  static func remove(_ name: [UInt8], from parent: Directory) {
     do throws(SystemCallFailure) {
       let directory = try parent.openDirectory(name)
       for entry in try directory.entries() {

@@ -140,6 +140,18 @@ struct FileRegistry: Sendable {
     let _: CommitEntry? = try transaction.entry(commits, sequence.key)
   }
 
+  /// Adds one file to those that need the commit record `sequence`, which lies at `location`.
+  /// - Returns: Whether it is the first of them.
+  func retainCommit(
+    _ sequence: Sequence, at location: RecordLocation, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) -> Bool {
+    let known: CommitEntry? = try transaction.entry(commits, sequence.key)
+    var entry = known ?? CommitEntry(location: location, liveFileCount: 0)
+    entry.liveFileCount += 1
+    try transaction.put(commits, sequence.key, entry)
+    return known == nil
+  }
+
   /// Takes one file off the commit record `sequence`.
   /// - Returns: The record's place when no file needs it any more.
   func releaseCommit(
