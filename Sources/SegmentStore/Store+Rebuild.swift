@@ -34,7 +34,8 @@ extension Store {
       limitByteCount: configuration.memoryByteCount, cancellation: cancellation, onFinding: onFinding)
     let making = try IndexReplacement(in: store)
     do throws(StoreError) {
-      let summary = try rebuild.run(into: making.path, scratch: making.scratchPath)
+      let summary = try rebuild.run(
+        into: making.path, RebuildScratch(in: making.scratchPath, batchCount: rebuild.batchCount))
       try cancellation.check()
       try making.publish()
       store.reserve.refill()

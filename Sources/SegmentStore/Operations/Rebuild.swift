@@ -25,6 +25,8 @@ struct Rebuild {
   let highWater: HighWater
   /// The memory that changes of LMDB may take.
   let limitByteCount: Int
+  /// Whether files that no commit record names are entered too, as ready: for those who want all that can be had.
+  var entersUncommitted = false
   let cancellation: Cancellation
   let onFinding: (Finding) -> Void
 
@@ -37,16 +39,14 @@ struct Rebuild {
     if byteCount < smallestLimitByteCount { throw MemoryPlan.tooSmall(byteCount, smallestLimitByteCount) }
   }
 
-  private var batchCount: Int { max(64, limitByteCount / 2 / Rebuild.entryByteCount) }
+  /// Entries that are entered in one transaction.
+  var batchCount: Int { max(64, limitByteCount / 2 / Rebuild.entryByteCount) }
 
   /// - Parameters:
   ///   - directory: an empty one for the index.
-  ///   - scratchDirectory: an empty one for what is found on the way.
+  ///   - scratch: an empty one; what is found on the way is in it afterwards.
   /// - Complexity: O(records log records); reads every byte of segments without a footer.
-  func run(
-    into directory: FilePath, scratch scratchDirectory: FilePath
-  ) throws(StoreError) -> RebuildSummary {
-    let scratch = try RebuildScratch(in: scratchDirectory, batchCount: batchCount)
+  func run(into directory: FilePath, _ scratch: RebuildScratch) throws(StoreError) -> RebuildSummary {
     var state = RebuildState(onFinding: onFinding)
     try collect(into: scratch, &state)
     let index = try Index(directory: directory, creates: true)
@@ -190,35 +190,51 @@ struct Rebuild {
       try scratch.forEachManifest(in: found) { (id, entry) throws(StoreError) in
         try cancellation.check()
         if let tombstone = try scratch.tombstone(of: id, in: found) {
-          state.summary.deletedFileCount += 1
-          let manifestSegment = entry.manifestLocation.segment
-          // One beside the manifest that it buries goes with it.
-          if tombstone.location.segment != manifestSegment { state.addLive(tombstone.location) }
-          try writer.add(id, TombstoneEntry(location: tombstone.location, manifestSegment: manifestSegment))
-        } else if let commit = try scratch.commit(of: id, in: found) {
-          guard try hasPart(entry.manifest, of: id, scratch, in: found) else {
-            // Its tombstone was perhaps damaged: a deleted file has no parts either.
-            state.report(.lostFile, "none of its parts was found; not restored") {
-              ($0.file, $0.name) = (id, entry.manifest.name)
-            }
-            return
-          }
-          try enterParts(of: id, entry, scratch, in: found, writer, &state)
-          var entry = entry
-          entry.commit = commit.sequence
-          state.addLive(entry.manifestLocation)
-          state.summary.fileCount += 1
-          state.summary.byteCount += entry.manifest.byteCount
-          try writer.add(id, entry, commit)
+          try bury(id, entry, tombstone, writer, &state)
         } else {
-          state.report(.uncommittedFile, "no intact commit record names it: it was perhaps never finished") {
-            ($0.file, $0.name) = (id, entry.manifest.name)
-          }
+          try enter(id, entry, scratch, in: found, writer, &state)
         }
       }
     }
     try writer.flush()
     for (segment, byteCount) in writer.commitByteCounts { state.addLive(byteCount, in: segment) }
+  }
+
+  /// A tombstone is needed as long as a segment holds the manifest; one beside it goes with it.
+  private func bury(
+    _ id: FileID, _ entry: FileEntry, _ tombstone: RebuildScratch.FoundTombstone, _ writer: RebuildWriter,
+    _ state: inout RebuildState
+  ) throws(StoreError) {
+    let manifestSegment = entry.manifestLocation.segment
+    state.summary.deletedFileCount += 1
+    if tombstone.location.segment != manifestSegment { state.addLive(tombstone.location) }
+    try writer.add(id, TombstoneEntry(location: tombstone.location, manifestSegment: manifestSegment))
+  }
+
+  private func enter(
+    _ id: FileID, _ entry: FileEntry, _ scratch: RebuildScratch, in found: borrowing ReadTransaction,
+    _ writer: RebuildWriter, _ state: inout RebuildState
+  ) throws(StoreError) {
+    let commit = try scratch.commit(of: id, in: found)
+    if commit == nil {
+      state.report(.uncommittedFile, "no intact commit record names it: it was perhaps never finished") {
+        ($0.file, $0.name) = (id, entry.manifest.name)
+      }
+      guard entersUncommitted else { return }
+    }
+    guard try hasPart(entry.manifest, of: id, scratch, in: found) else {
+      // Its tombstone was perhaps damaged: a deleted file has no parts either.
+      return state.report(.lostFile, "none of its parts was found; not restored") {
+        ($0.file, $0.name) = (id, entry.manifest.name)
+      }
+    }
+    try enterParts(of: id, entry, scratch, in: found, writer, &state)
+    var entry = entry
+    entry.commit = commit?.sequence ?? Sequence(rawValue: 0)
+    state.addLive(entry.manifestLocation)
+    state.summary.fileCount += 1
+    state.summary.byteCount += entry.manifest.byteCount
+    try writer.add(id, entry, commit)
   }
 
   /// Whether anything is left of a file that had parts.

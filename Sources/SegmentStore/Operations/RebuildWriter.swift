@@ -4,7 +4,7 @@ import LMDB
 final class RebuildWriter {
   private enum Addition {
     case part(PartID, PartEntry)
-    case file(FileID, FileEntry, RebuildScratch.FoundCommit)
+    case file(FileID, FileEntry, RebuildScratch.FoundCommit?)
     case tombstone(FileID, TombstoneEntry)
   }
 
@@ -22,9 +22,9 @@ final class RebuildWriter {
 
   func add(_ id: PartID, _ entry: PartEntry) throws(StoreError) { try add(.part(id, entry)) }
 
-  /// Adds a file that is ready.
+  /// Adds a file that is ready, and counts it to those that its commit record made so.
   func add(
-    _ id: FileID, _ entry: FileEntry, _ commit: RebuildScratch.FoundCommit
+    _ id: FileID, _ entry: FileEntry, _ commit: RebuildScratch.FoundCommit?
   ) throws(StoreError) { try add(.file(id, entry, commit)) }
 
   func add(_ id: FileID, _ entry: TombstoneEntry) throws(StoreError) { try add(.tombstone(id, entry)) }
@@ -41,7 +41,7 @@ final class RebuildWriter {
         case .tombstone(let id, let entry): try index.files.setTombstone(id, entry, in: transaction)
         case .file(let id, let entry, let commit):
           try index.files.setReady(id, entry, in: transaction)
-          if try index.files.retainCommit(commit.sequence, at: commit.location, in: transaction) {
+          if let commit, try index.files.retainCommit(commit.sequence, at: commit.location, in: transaction) {
             commits.append(commit.location)
           }
         }
