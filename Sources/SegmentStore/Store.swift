@@ -137,21 +137,24 @@ public final class Store: Sendable {
     ).run(source)
   }
 
-  /// Restores a file: exactly, or it fails and leaves nothing under the name of the target.
+  /// Restores a file, or some of its bytes: exactly, or it fails and leaves nothing under the name of the target.
   ///
   /// Waits for nobody but a delete of the same file. A restored file is durable, with its mode and date.
-  /// - Throws: `.notFound`; `.corrupt`, which names file, part, segment and offset; `.exists`, `.unusableFile`,
-  ///   `.noSpace`, `.busy`, `.cancelled`, `.memoryLimitTooSmall`, `.io`.
-  public func get(
-    _ id: FileID, to target: GetTarget, cancellation: Cancellation = Cancellation(),
-    progress: @escaping @Sendable (Int) -> Void = { _ in }
-  ) throws(StoreError) {
+  /// - Returns: What of a damaged file could not be restored exactly, for a get that salvages; otherwise nothing.
+  /// - Throws: `.notFound`; `.corrupt`, which names file, part, segment and offset, and has all `losses`; `.exists`,
+  ///   `.unusableFile`, `.noSpace`, `.busy`, `.cancelled`, `.memoryLimitTooSmall`, `.io`; `.invalidArgument` for a range
+  ///   that begins behind the end, and for options that exclude one another.
+  @discardableResult public func get(
+    _ id: FileID, to target: GetTarget, _ options: GetOptions = GetOptions(),
+    cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
+  ) throws(StoreError) -> LossReport {
     _ = try readyEntry(id)
     let lock = try lock(id, .shared, cancellation)
     defer { withExtendedLifetime(lock) {} }
     // Looked at again: only under the lock can nobody delete it.
     let entry = try readyEntry(id)
-    try GetPipeline(store: self, cancellation: cancellation, progress: progress).run(id, entry, to: target)
+    return try GetPipeline(store: self, options: options, cancellation: cancellation, progress: progress)
+      .run(id, entry, to: target)
   }
 
   /// Deletes a file. On return it is gone for good, and its space given back where the file system can.

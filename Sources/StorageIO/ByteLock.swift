@@ -42,3 +42,17 @@ public final class ByteLock: Sendable {
     return answer == 1
   }
 }
+
+extension File {
+  /// Locks the file as a whole against everybody else who does so, until the last reference to it goes. The file must be
+  /// open for writing.
+  /// - Returns: False when somebody has it locked already.
+  public func lock() throws(SystemCallFailure) -> Bool {
+    do throws(SystemCallFailure) {
+      try retrying("fcntl(F_OFD_SETLK)", "'\(path)'") { pfs_lock_byte(descriptor, 0, F_WRLCK) }
+      return true
+    } catch  where error.errorNumber == EAGAIN || error.errorNumber == EACCES {
+      return false
+    }
+  }
+}

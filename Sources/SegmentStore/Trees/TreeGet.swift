@@ -7,12 +7,15 @@ extension Store {
   /// Several files at a time. A name that leads out of `directory` (absolute, with `..`, over a symbolic link) is
   /// reported as a failure and not written; so is a file that is damaged; the others go on.
   /// - Parameters:
-  ///   - onRestored, onFailed: called from any thread, several at once.
+  ///   - options: for each of the files.
+  ///   - onRestored, onFailed: called from any thread, several at once; `onRestored` with what a get that salvages could
+  ///     not restore exactly.
   /// - Throws: What stops the whole: `.notFound` when no name begins so, the directory cannot be made, `.cancelled`,
   ///   `.noSpace`; files restored until then stay.
   public func getTree(
-    _ prefix: FileName, into directory: FilePath, replacing: Bool, cancellation: Cancellation = Cancellation(),
-    progress: @escaping @Sendable (Int) -> Void = { _ in }, onRestored: @escaping @Sendable (StoredFile) -> Void,
+    _ prefix: FileName, into directory: FilePath, replacing: Bool, _ options: GetOptions = GetOptions(),
+    cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in },
+    onRestored: @escaping @Sendable (StoredFile, LossReport) -> Void,
     onFailed: @escaping @Sendable (StoredFile, StoreError) -> Void
   ) throws(StoreError) -> TreeResult {
     let below = prefix.bytes.last == slash ? prefix.bytes : prefix.bytes + [slash]
@@ -38,9 +41,10 @@ extension Store {
       },
       work: { (file: StoredFile) throws(StoreError) in
         let (parent, name) = try TreePath(file.name.bytes.dropFirst(below.count)).make(below: root)
-        try self.get(
-          file.id, to: .entry(name, in: parent, replacing: replacing), cancellation: cancellation, progress: progress)
-        onRestored(file)
+        let report = try self.get(
+          file.id, to: .entry(name, in: parent, replacing: replacing), options, cancellation: cancellation,
+          progress: progress)
+        onRestored(file, report)
       },
       failed: { (file, error) in onFailed(file, error) })
   }
