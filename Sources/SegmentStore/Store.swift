@@ -61,9 +61,14 @@ public final class Store: Sendable {
   /// Opens the store in the directory `path`, and puts right what a writer that died has left.
   /// - Throws: `.noStore`, `.notAStore`, `.newerFormat`, `.indexDamaged`, `.memoryLimitTooSmall` (which names the
   ///   smallest that works), `.busy`, `.io`.
-  public init(at path: FilePath, _ configuration: Configuration = Configuration()) throws(StoreError) {
-    let directory = try StoreDirectory(opening: path)
-    self.path = path
+  public convenience init(
+    at path: FilePath, _ configuration: Configuration = Configuration()
+  ) throws(StoreError) {
+    try self.init(StoreDirectory(opening: path), configuration)
+  }
+
+  init(_ directory: StoreDirectory, _ configuration: Configuration) throws(StoreError) {
+    path = directory.path
     self.configuration = configuration
     superblock = directory.superblock
     isMapped = configuration.isMapped ?? directory.fileSystem.protectsMappedWrites

@@ -32,11 +32,11 @@ extension Command {
 enum Commands {
   static let all: [any Command.Type] = [
     InitCommand.self, PutCommand.self, GetCommand.self, DeleteCommand.self, ListCommand.self, InfoCommand.self,
-    RebuildCommand.self, StatsCommand.self, ShellCommand.self, HelpCommand.self,
+    RebuildCommand.self, SalvageCommand.self, StatsCommand.self, ShellCommand.self, HelpCommand.self,
   ]
 
   /// Those that later versions have.
-  private static let laterNames = ["verify", "compact", "salvage", "completion"]
+  private static let laterNames = ["verify", "compact", "completion"]
 
   static func find(_ typed: [UInt8]) throws(CommandError) -> any Command.Type {
     if let command = all.first(where: { Array($0.name.utf8) == typed }) { return command }

@@ -13,7 +13,7 @@ struct FindingReport {
     try output.results(DisplayName.escaped(finding.description) + "\n")
   }
 
-  private var json: JSONValue {
+  var json: JSONValue {
     var members: [JSONValue.Member] = [.init("finding", .string(finding.kind.description))]
     if let file = finding.file { members.append(.init("file", .integer(Int64(clamping: file.rawValue)))) }
     if let name = finding.name { members.append(.init("name", .string(DisplayName.escaped(name.bytes)))) }

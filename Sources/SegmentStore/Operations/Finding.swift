@@ -15,6 +15,10 @@ public struct Finding: Hashable, Sendable, CustomStringConvertible {
     public static let damagedCommit = Kind(description: "damaged commit")
     /// A file whose bytes are there without an intact record that says that it was stored.
     public static let uncommittedFile = Kind(description: "uncommitted file")
+    /// The index is missing, or does not hold together.
+    public static let damagedIndex = Kind(description: "damaged index")
+    /// STORE is missing or damaged.
+    public static let damagedSuperblock = Kind(description: "damaged superblock")
     /// A segment file is missing, cannot be read, or its header or footer is damaged.
     public static let damagedSegment = Kind(description: "damaged segment")
 

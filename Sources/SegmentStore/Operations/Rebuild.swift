@@ -22,7 +22,8 @@ public struct RebuildSummary: Hashable, Sendable {
 struct Rebuild {
   let superblock: Superblock
   let segments: Directory
-  let highWater: HighWater
+  /// Nil where nothing is to be written but the index.
+  let highWater: HighWater?
   /// The memory that changes of LMDB may take.
   let limitByteCount: Int
   /// Whether files that no commit record names are entered too, as ready: for those who want all that can be had.
@@ -60,7 +61,7 @@ struct Rebuild {
 
   /// Looks at every record of every segment.
   private func collect(into scratch: RebuildScratch, _ state: inout RebuildState) throws(StoreError) {
-    state.raise(to: try highWater.read())
+    if let highWater { state.raise(to: try highWater.read()) }
     let names = try translating { () throws(SystemCallFailure) in try segments.entries() }
     for id in names.compactMap(SegmentID.init(fileName:)).sorted() {
       state.raise(to: Counters(above: id))
@@ -291,7 +292,7 @@ struct Rebuild {
       for (id, entry) in state.segments { try index.segments.set(id, entry, in: transaction) }
       try index.setCounters(state.safeCounters, in: transaction)
     }
-    try highWater.raise(to: state.safeCounters)
+    try highWater?.raise(to: state.safeCounters)
   }
 }
 
