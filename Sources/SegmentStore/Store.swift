@@ -24,6 +24,8 @@ public final class Store: Sendable {
     package var isMapped: Bool?
     /// False for those who only look, and must change nothing.
     package var recoversAtOpen = true
+    /// False for those who look at the segments alone: whatever needs the index then fails.
+    package var opensIndex = true
     /// Nil: the store's own. Otherwise the directory of an index that was made elsewhere, for looking only.
     package var indexDirectory: FilePath?
 
@@ -85,8 +87,8 @@ public final class Store: Sendable {
     reader = SegmentReader(
       directory: segmentDirectory, segmentByteCount: superblock.segmentByteCount,
       storePrefix: superblock.uuid.prefix)
-    openIndex = Monitor(try directory.openIndex(in: configuration.indexDirectory))
-    if configuration.recoversAtOpen { try recover() }
+    openIndex = Monitor(configuration.opensIndex ? try directory.openIndex(in: configuration.indexDirectory) : nil)
+    if configuration.recoversAtOpen && configuration.opensIndex { try recover() }
   }
 
   deinit {
@@ -143,11 +145,8 @@ public final class Store: Sendable {
     _ id: FileID, to target: GetTarget, cancellation: Cancellation = Cancellation(),
     progress: @escaping @Sendable (Int) -> Void = { _ in }
   ) throws(StoreError) {
-    _ = try readyEntry(id)
-    let lock = try lock(id, .shared, cancellation)
+    let (lock, entry) = try readLocked(id, cancellation)
     defer { withExtendedLifetime(lock) {} }
-    // Looked at again: only under the lock can nobody delete it.
-    let entry = try readyEntry(id)
     try GetPipeline(store: self, cancellation: cancellation, progress: progress).run(id, entry, to: target)
   }
 
@@ -241,6 +240,16 @@ public final class Store: Sendable {
       throw StoreError(.notFound, "file \(id) '\(entry.manifest.name)' is not ready: it is still being stored")
     }
     return entry
+  }
+
+  /// A ready file that nobody deletes as long as the lock lives.
+  func readLocked(
+    _ id: FileID, _ cancellation: Cancellation
+  ) throws(StoreError) -> (lock: ByteLock, entry: FileEntry) {
+    _ = try readyEntry(id)
+    let lock = try lock(id, .shared, cancellation)
+    // Looked at again: only under the lock can nobody delete it.
+    return (lock, try readyEntry(id))
   }
 
   private func lock(
