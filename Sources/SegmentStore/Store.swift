@@ -119,6 +119,9 @@ public final class Store: Sendable {
     try open.close(of: self)
   }
 
+  /// What tells this store from all others, as RFC 9562 writes it.
+  public var uuid: String { superblock.uuid.description }
+
   // MARK: Files
 
   /// Stores a file. On return it is durable: it survives a loss of power.

@@ -52,8 +52,9 @@ final class PartCheck {
   /// Checks a part, together with others that come after it.
   func add(_ part: CheckedPart) throws(StoreError) {
     let byteCount = part.entry.rawByteCount
-    if !waiting.isEmpty, waitingRawByteCount + byteCount > batchByteCount
-      || waiting.count == PartCheck.maximumBatchPartCount
+    if !waiting.isEmpty,
+      waitingRawByteCount + byteCount > batchByteCount
+        || waiting.count == PartCheck.maximumBatchPartCount
     {
       try submit()
     }

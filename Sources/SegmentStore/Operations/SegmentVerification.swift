@@ -45,7 +45,10 @@ final class SegmentVerification {
     try parts.finish()
     try MissingRecords(run: run, index: index).look(in: suspects)
     try LostFiles(run: run, index: index).look(for: unknownFiles)
-    if run.summary.stoppedAt == nil {
+    run.holdBack(at: nil)
+    if let stop = run.summary.stoppedAt {
+      run.reached(stop)
+    } else {
       try UnknownSegments(run: run, index: index).check()
       run.reached(.start)
     }
@@ -70,7 +73,7 @@ final class SegmentVerification {
     let bytes: SegmentBytes
     do throws(StoreError) { bytes = try SegmentBytes(id, of: store) } catch {
       try report(id, error.message)
-      suspects.insert(id)
+      suspect(id)
       return nil
     }
     // Unmapped when it has been read: address space that holds the pages of the cache back is of no use to anybody.
@@ -81,13 +84,10 @@ final class SegmentVerification {
       try report(id, "the file has \(bytes.byteCount) bytes, the index knows of \(entry.usedByteCount)")
     }
     let end = try recordEnd(bytes, entry)
-    var offset = begin
+    var offset = SegmentHeader.byteCount
     var liveByteCount = 0
     while offset < end {
-      if run.pace.isOver {
-        suspects.insert(id)
-        return VerificationPosition(segment: id, offset: offset)
-      }
+      if run.pace.isOver { return VerificationPosition(segment: id, offset: max(begin, offset)) }
       var page: [RecordHeader] = []
       while page.count < SegmentVerification.pageRecordCount, offset < end {
         let next: RecordHeader?
@@ -99,13 +99,19 @@ final class SegmentVerification {
         offset = next.map { $0.offset + $0.recordByteCount } ?? end
       }
       try run.cancellation.check()
-      liveByteCount += try check(page, bytes)
+      // What an earlier run has checked is only counted.
+      liveByteCount += try check(page, bytes, from: begin)
     }
     // One that others wrote to meanwhile is looked at as well.
     let isUnchanged = try self.entry(of: id) == entry
-    if begin > SegmentHeader.byteCount || liveByteCount != entry.liveByteCount || !isUnchanged { suspects.insert(id) }
+    if liveByteCount != entry.liveByteCount || !isUnchanged { suspect(id) }
     try parts.mark(VerificationPosition(segment: SegmentID(rawValue: id.rawValue + 1), offset: 0))
     return nil
+  }
+
+  private func suspect(_ id: SegmentID) {
+    suspects.insert(id)
+    run.holdBack(at: id)
   }
 
   private func entry(of id: SegmentID) throws(StoreError) -> SegmentEntry? {
@@ -185,67 +191,78 @@ final class SegmentVerification {
   /// What the index says of a record that was found.
   private enum Use {
     case dead
-    /// Counted as alive by the account, and not to be checked.
+    /// Of a file that is being deleted: alive by the account, and punched out at any moment.
     case going
-    case part
+    case part(PartEntry)
     case manifest(FileEntry)
-    case commit(CommitEntry)
+    case commit
     /// Beside the manifest it buries, it is not counted.
     case tombstone(isCounted: Bool)
     /// The manifest of a file that the index does not know.
     case unknownFile
+
+    /// Whether the account of the segment counts it.
+    var isCounted: Bool {
+      switch self {
+      case .dead, .unknownFile: false
+      case .going, .part, .manifest, .commit: true
+      case .tombstone(let isCounted): isCounted
+      }
+    }
   }
 
-  /// Checks the records of a page that are alive.
-  /// - Returns: The bytes that the account counts for them.
-  private func check(_ headers: [RecordHeader], _ bytes: SegmentBytes) throws(StoreError) -> Int {
+  /// Checks the records of a page that are alive and not before `begin`.
+  /// - Returns: The bytes that the account counts for all of them.
+  private func check(
+    _ headers: [RecordHeader], _ bytes: SegmentBytes, from begin: Int
+  ) throws(StoreError) -> Int {
     var liveByteCount = 0
-    for (header, (use, part)) in zip(headers, try uses(of: headers)) {
-      switch use {
-      case .dead: continue
-      case .tombstone(isCounted: false): continue
-      case .going, .tombstone(isCounted: true): break
-      case .part:
-        guard let part else { continue }
-        try parts.add(CheckedPart(id: header.part, entry: part, file: header.file, number: header.partNumber))
-      case .manifest(let entry): try checkManifest(header, entry, bytes)
-      case .commit(let entry): try checkCommit(header, entry, bytes)
-      case .unknownFile:
-        unknownFiles[header.file] = header.location
-        if unknownFiles.count >= SegmentVerification.unknownFileLimit {
-          try LostFiles(run: run, index: index).look(for: unknownFiles)
-          unknownFiles = [:]
-        }
-        continue
-      }
-      liveByteCount += header.recordByteCount
+    for (header, use) in zip(headers, try uses(of: headers)) {
+      if use.isCounted { liveByteCount += header.recordByteCount }
+      if header.offset >= begin { try check(header, use, bytes) }
     }
     return liveByteCount
   }
 
-  private func uses(of headers: [RecordHeader]) throws(StoreError) -> [(Use, PartEntry?)] {
+  private func check(_ header: RecordHeader, _ use: Use, _ bytes: SegmentBytes) throws(StoreError) {
+    switch use {
+    case .dead, .going, .tombstone: break
+    case .part(let entry):
+      try parts.add(CheckedPart(id: header.part, entry: entry, file: header.file, number: header.partNumber))
+    case .manifest(let entry): try checkManifest(header, entry, bytes)
+    case .commit: try checkCommit(header, bytes)
+    case .unknownFile:
+      unknownFiles[header.file] = header.location
+      if unknownFiles.count >= SegmentVerification.unknownFileLimit {
+        try LostFiles(run: run, index: index).look(for: unknownFiles)
+        unknownFiles = [:]
+      }
+    }
+  }
+
+  private func uses(of headers: [RecordHeader]) throws(StoreError) -> [Use] {
     let index = index
     do throws(StoreError) {
       return try index.read { (transaction) throws(StoreError) in
         var files: [FileID: FileEntry?] = [:]
-        var uses: [(Use, PartEntry?)] = []
+        var uses: [Use] = []
         for header in headers {
           // What cannot be read in the index is told by its own verification; the record is then missing here.
           do throws(StoreError) { uses.append(try use(of: header, &files, in: transaction)) } catch {
-            uses.append((.dead, nil))
+            uses.append(.dead)
           }
         }
         return uses
       }
     } catch {
       run.report(Finding(.index, error.message))
-      return headers.map { _ in (.dead, nil) }
+      return headers.map { _ in .dead }
     }
   }
 
   private func use(
     of header: RecordHeader, _ files: inout [FileID: FileEntry?], in transaction: borrowing ReadTransaction
-  ) throws(StoreError) -> (Use, PartEntry?) {
+  ) throws(StoreError) -> Use {
     func file() throws(StoreError) -> FileEntry? {
       if let known = files[header.file] { return known }
       let entry = try index.files.file(header.file, in: transaction)
@@ -256,28 +273,28 @@ final class SegmentVerification {
     case .part:
       guard let part = try index.parts.part(header.part, in: transaction), part.state == .live,
         part.segment == header.segment, part.offset == header.offset
-      else { return (.dead, nil) }
-      guard let file = try file(), file.state != .deleting else { return (.going, nil) }
+      else { return .dead }
+      guard let file = try file(), file.state != .deleting else { return .going }
       if file.manifest.partIDs(header.partNumber..<(header.partNumber + 1)).first != header.part {
         // The record says another place in the file than the index: missing where the index expects it.
-        return (.dead, nil)
+        return .dead
       }
-      return (.part, part)
+      return .part(part)
     case .manifest:
       if let file = try file() {
-        guard file.manifestLocation == header.location else { return (.dead, nil) }
-        return file.state == .deleting ? (.going, nil) : (.manifest(file), nil)
+        guard file.manifestLocation == header.location else { return .dead }
+        return file.state == .deleting ? .going : .manifest(file)
       }
       let tombstone: TombstoneEntry? = try transaction.entry(index.table(named: "tombstones"), header.file.key)
-      return (tombstone == nil ? .unknownFile : .dead, nil)
+      return tombstone == nil ? .unknownFile : .dead
     case .commit:
       let commit: CommitEntry? = try transaction.entry(index.table(named: "commits"), header.sequence.key)
-      guard let commit, commit.location == header.location else { return (.dead, nil) }
-      return (.commit(commit), nil)
+      guard let commit, commit.location == header.location else { return .dead }
+      return .commit
     default:
       let tombstone: TombstoneEntry? = try transaction.entry(index.table(named: "tombstones"), header.file.key)
-      guard let tombstone, tombstone.location == header.location else { return (.dead, nil) }
-      return (.tombstone(isCounted: header.segment != tombstone.manifestSegment), nil)
+      guard let tombstone, tombstone.location == header.location else { return .dead }
+      return .tombstone(isCounted: header.segment != tombstone.manifestSegment)
     }
   }
 
@@ -304,9 +321,7 @@ final class SegmentVerification {
       Finding(.manifest, message, at: header.location, file: header.file, name: entry.manifest.name))
   }
 
-  private func checkCommit(
-    _ header: RecordHeader, _ entry: CommitEntry, _ bytes: SegmentBytes
-  ) throws(StoreError) {
+  private func checkCommit(_ header: RecordHeader, _ bytes: SegmentBytes) throws(StoreError) {
     try run.pace.wait(for: header.recordByteCount, run.cancellation)
     run.advance(header.recordByteCount)
     let index = index

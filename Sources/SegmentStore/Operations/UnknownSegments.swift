@@ -30,7 +30,8 @@ struct UnknownSegments {
         run.report(
           Finding(.index, "the index is older than this segment, which it does not know", segment: id))
       case .unexplained:
-        run.report(Finding(.segment, "the index does not know this segment, and no writer can have left it", segment: id))
+        run.report(
+          Finding(.segment, "the index does not know this segment, and no writer can have left it", segment: id))
       }
     }
   }

@@ -8,6 +8,7 @@ final class VerificationRun {
   var summary = VerificationSummary()
   var pace: VerificationPace
   private let tell: (VerificationEvent) -> Void
+  private var heldBackAt: SegmentID?
 
   init(
     _ store: Store, _ options: VerificationOptions, _ cancellation: Cancellation,
@@ -33,7 +34,17 @@ final class VerificationRun {
     tell(.progress(byteCount))
   }
 
-  func reached(_ position: VerificationPosition) { tell(.reached(position)) }
+  /// Says that all before `position` was checked; but not more than has been settled.
+  func reached(_ position: VerificationPosition) {
+    if let heldBackAt, heldBackAt < position.segment {
+      tell(.reached(VerificationPosition(segment: heldBackAt, offset: 0)))
+    } else {
+      tell(.reached(position))
+    }
+  }
+
+  /// Notes that there is more to be done about a segment, or with nil that all has been done.
+  func holdBack(at segment: SegmentID?) { heldBackAt = segment.map { min($0, heldBackAt ?? $0) } }
 }
 
 /// How fast a verification may read, and for how long.
