@@ -24,6 +24,8 @@ public final class Store: Sendable {
     package var isMapped: Bool?
     /// False for those who only look, and must change nothing.
     package var recoversAtOpen = true
+    /// False for those who look at the segments alone: whatever needs the index then fails.
+    package var opensIndex = true
     /// Nil: the store's own. Otherwise the directory of an index that was made elsewhere, for looking only.
     package var indexDirectory: FilePath?
 
@@ -90,8 +92,8 @@ public final class Store: Sendable {
     reader = SegmentReader(
       directory: segmentDirectory, segmentByteCount: superblock.segmentByteCount,
       storePrefix: superblock.uuid.prefix)
-    openIndex = Monitor(try directory.openIndex(in: configuration.indexDirectory))
-    if configuration.recoversAtOpen {
+    openIndex = Monitor(configuration.opensIndex ? try directory.openIndex(in: configuration.indexDirectory) : nil)
+    if configuration.recoversAtOpen && configuration.opensIndex {
       IndexReplacement.removeLeftovers(in: directory)
       try recover()
     }
@@ -125,6 +127,9 @@ public final class Store: Sendable {
     try open.close(of: self)
   }
 
+  /// What tells this store from all others, as RFC 9562 writes it.
+  public var uuid: String { superblock.uuid.description }
+
   // MARK: Files
 
   /// Stores a file. On return it is durable: it survives a loss of power.
@@ -153,11 +158,8 @@ public final class Store: Sendable {
     _ id: FileID, to target: GetTarget, _ options: GetOptions = GetOptions(),
     cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
   ) throws(StoreError) -> LossReport {
-    _ = try readyEntry(id)
-    let lock = try lock(id, .shared, cancellation)
+    let (lock, entry) = try readLocked(id, cancellation)
     defer { withExtendedLifetime(lock) {} }
-    // Looked at again: only under the lock can nobody delete it.
-    let entry = try readyEntry(id)
     return try GetPipeline(store: self, options: options, cancellation: cancellation, progress: progress)
       .run(id, entry, to: target)
   }
@@ -252,6 +254,16 @@ public final class Store: Sendable {
       throw StoreError(.notFound, "file \(id) '\(entry.manifest.name)' is not ready: it is still being stored")
     }
     return entry
+  }
+
+  /// A ready file that nobody deletes as long as the lock lives.
+  func readLocked(
+    _ id: FileID, _ cancellation: Cancellation
+  ) throws(StoreError) -> (lock: ByteLock, entry: FileEntry) {
+    _ = try readyEntry(id)
+    let lock = try lock(id, .shared, cancellation)
+    // Looked at again: only under the lock can nobody delete it.
+    return (lock, try readyEntry(id))
   }
 
   private func lock(

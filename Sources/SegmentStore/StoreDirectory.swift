@@ -61,7 +61,7 @@ struct StoreDirectory {
         throw StoreError(.notAStore, "'\(path)': is not a pfs store, and has no segments: \(failure)")
       }
       guard let header = try firstHeader(in: segments) else { throw error }
-      onFinding(Finding(.damagedSuperblock, "\(error.message); the segments were asked instead"))
+      onFinding(Finding(.storeFile, "\(error.message); the segments were asked instead"))
       let partByteCount = Format.maximumPartByteCount(segmentByteCount: header.segmentByteCount)
       return StoreDirectory(
         path: path,

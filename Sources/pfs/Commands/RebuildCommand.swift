@@ -37,7 +37,9 @@ struct RebuildCommand: Command {
         at: context.settings.storePath, context.settings.store, cancellation: context.cancellation,
         onFinding: { finding in
           // Without anybody to tell there is no use in going on.
-          do throws(CommandError) { try FindingReport(finding).write(to: context.output) } catch {
+          do throws(CommandError) {
+            try context.output.results(FindingReport(finding).text(isJSON: context.output.isJSON) + "\n")
+          } catch {
             context.cancellation.cancel()
           }
         })
