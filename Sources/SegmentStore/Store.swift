@@ -44,6 +44,8 @@ public final class Store: Sendable {
   let reserve: Reserve
   let budget: MemoryBudget
   let workers: WorkerPool
+  let zeroDigests = ZeroDigests()
+  let quota: Quota
   private let isMapped: Bool
   private let openLock: ByteLock
   private let session = Monitor(SessionState.none)
@@ -73,6 +75,7 @@ public final class Store: Sendable {
     path = directory.path
     self.configuration = configuration
     superblock = directory.superblock
+    quota = Quota(limitByteCount: superblock.quotaByteCount)
     isMapped = configuration.isMapped ?? directory.fileSystem.protectsMappedWrites
     let workerCount = try MemoryPlan.workerCount(
       wanted: configuration.wantedWorkerCount,
@@ -142,8 +145,8 @@ public final class Store: Sendable {
     cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
   ) throws(StoreError) -> StoredFile {
     try PutPipeline(
-      store: self, session: try writerSession(), name: name, options: options, cancellation: cancellation,
-      progress: progress
+      store: self, session: try writerSession(), name: name, options: options,
+      cancellation: cancellation, progress: progress
     ).run(source)
   }
 

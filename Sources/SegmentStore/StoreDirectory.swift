@@ -297,6 +297,8 @@ extension Store {
     public var segmentByteCount = Format.defaultSegmentByteCount
     /// 4 KiB to half a segment.
     public var partByteCount = Format.defaultPartByteCount
+    /// The most bytes that stored files may take, with their headers; nil for no limit.
+    public var quotaByteCount: Int?
 
     public init() {}
   }
@@ -321,11 +323,14 @@ extension Store {
         "a part size of \(describe(options.partByteCount)): with segments of \(describe(segmentByteCount)) it must be "
           + "\(describe(Format.minimumPartByteCount)) to \(describe(largest))")
     }
+    if let quotaByteCount = options.quotaByteCount, quotaByteCount < 1 {
+      throw StoreError(.invalidArgument, "a quota of \(quotaByteCount) bytes: it must be at least 1")
+    }
     let uuid = try translating { () throws(SystemCallFailure) in try StoreUUID() }
     try StoreDirectory.create(
       at: path,
       Superblock(
         uuid: uuid, segmentByteCount: segmentByteCount, partByteCount: options.partByteCount,
-        createdNanoseconds: Clock.wallNanoseconds()))
+        createdNanoseconds: Clock.wallNanoseconds(), quotaByteCount: options.quotaByteCount))
   }
 }
