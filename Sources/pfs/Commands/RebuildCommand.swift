@@ -59,6 +59,7 @@ struct RebuildCommand: Command {
     }
     output.notice(
       "\(summary.fileCount) files of \(ByteSize.text(summary.byteCount)) in \(summary.segmentCount) segments; "
-        + (summary.findingCount == 0 ? "nothing is damaged" : "\(summary.findingCount) things are damaged"))
+        + (summary.findingCount == 0
+          ? "nothing is damaged" : "\(summary.findingCount) \(summary.findingCount == 1 ? "finding" : "findings")"))
   }
 }
