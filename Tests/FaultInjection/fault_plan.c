@@ -19,9 +19,10 @@ enum repeat { ONCE, STICKY, ALTERNATE };
 static struct {
     const char *calls;
     const char *path;
+    const char *exempt;
     long number;
     enum fault_action action;
-    int kills;
+    int signal;
     int error;
     const char *action_name;
     enum repeat repeat;
@@ -52,7 +53,9 @@ static void complain(const char *variable) {
 static void read_action(const char *action) {
     plan.action_name = action;
     if (strcmp(action, "kill") == 0) {
-        plan.kills = 1;
+        plan.signal = SIGKILL;
+    } else if (strcmp(action, "stop") == 0) {
+        plan.signal = SIGSTOP;
     } else if (strcmp(action, "torn") == 0) {
         plan.action = FAULT_TORN;
     } else if (strcmp(action, "short") == 0) {
@@ -69,6 +72,7 @@ static void read_action(const char *action) {
 __attribute__((constructor)) static void read_plan(void) {
     plan.calls = getenv("FAULT_CALLS");
     plan.path = getenv("FAULT_PATH");
+    plan.exempt = getenv("FAULT_EXEMPT");
     const char *number = getenv("FAULT_NUMBER");
     if (number) plan.number = strtol(number, NULL, 10);
     const char *repeat = getenv("FAULT_REPEAT");
@@ -112,8 +116,11 @@ static int is_met(long number) {
     return 0;
 }
 
+// To this thread, so that it does not go on while the signal looks for another one.
+static void send_signal(int signal) { syscall(SYS_tgkill, (pid_t)syscall(SYS_getpid), (pid_t)syscall(SYS_gettid), signal); }
+
 void fault_kill(void) {
-    syscall(SYS_kill, (pid_t)syscall(SYS_getpid), SIGKILL);
+    send_signal(SIGKILL);
     for (;;) pause();
 }
 
@@ -121,6 +128,7 @@ size_t fault_half(size_t byte_count) { return byte_count > 1 ? byte_count / 2 : 
 
 enum fault_action fault_at(const char *call, const char *path) {
     if (!is_active() || !counts(call) || (plan.path && !strstr(path, plan.path))) return FAULT_NONE;
+    if (plan.exempt && strstr(path, plan.exempt)) return FAULT_NONE;
     int saved = errno;
     long number = atomic_fetch_add(&count, 1) + 1;
     int met = is_met(number);
@@ -130,7 +138,7 @@ enum fault_action fault_at(const char *call, const char *path) {
         if (length > (int)sizeof line - 1) length = (int)sizeof line - 1;
         say(plan.log, line, (size_t)length);
     }
-    if (met && plan.kills) fault_kill();
+    if (met && plan.signal) send_signal(plan.signal);
     errno = met && plan.error ? plan.error : saved;
     return met ? plan.action : FAULT_NONE;
 }

@@ -5,10 +5,12 @@
 //
 //   FAULT_CALLS   the calls that count, separated by commas; all of those below when it is not set
 //   FAULT_PATH    only calls on a path that contains this text count
+//   FAULT_EXEMPT  calls on a path that contains this text do not count
 //   FAULT_NUMBER  the call that is met: 1 is the first that counts; 0 or not set: none, which is how to count them
 //   FAULT_ACTION  what happens to it: the name of an error, such as EIO, with which it fails and does nothing;
 //                 "short": it moves half of its bytes; "kill": the process is killed before it;
-//                 "torn": it moves half of its bytes, then the process is killed
+//                 "torn": it moves half of its bytes, then the process is killed; "stop": the process is stopped
+//                 before it, until somebody sends SIGCONT
 //   FAULT_REPEAT  "once" (the default), "sticky": every later call that counts is met as well, or "alternate": every
 //                 second one, as it is needed for what is to be tried again
 //   FAULT_LOG     a file to which a line is appended for each call that counts: number, call, what happened to it
