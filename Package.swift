@@ -41,10 +41,11 @@ let package = Package(
     systemLibrary("CYAML", pkgConfig: "yaml-0.1", debianPackage: "libyaml-dev"),
     systemLibrary("CEdit", pkgConfig: "libedit", debianPackage: "libedit-dev"),
     .target(name: "CKernels", cSettings: cSettings),
+    .target(name: "CLMDBGuard", dependencies: ["CLMDB"], cSettings: cSettings),
 
     // Fences: only here Glibc, C modules and `unsafe`.
     layer("StorageIO", ["CKernels"]),
-    layer("LMDB", ["CLMDB"]),
+    layer("LMDB", ["CLMDB", "CLMDBGuard"]),
     layer("Codecs", ["CKernels", "CZlib", "CISAL"]),
     layer("YAML", ["CYAML"]),
     layer("Console", ["CEdit", "CommandSupport"]),
