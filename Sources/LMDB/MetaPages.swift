@@ -30,8 +30,9 @@ struct MetaPages {
   ///
   /// A file that is not there, or has no bytes yet, passes when the caller `creates` the environment.
   static func check(path: [CChar], creates: Bool) throws(LMDBError) {
+    var descriptor: Int32
     // Safe: `path` ends in NUL by the contract of this function.
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    repeat { descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC) } while descriptor < 0 && errno == EINTR
     guard descriptor >= 0 else {
       if errno == ENOENT && creates { return }
       throw LMDBError(code: errno, operation: "open", detail: "data.mdb")
@@ -66,14 +67,17 @@ struct MetaPages {
 
   /// Reads the bytes of one meta page, fewer where the file ends.
   private static func read(_ descriptor: Int32, at offset: UInt64) throws(LMDBError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: byteCount)
-    var readByteCount: Int
-    repeat {
-      // Safe: the array has room for `byteCount` bytes for the length of the call.
-      readByteCount = unsafe pread(descriptor, &bytes, byteCount, off_t(offset))
-    } while readByteCount < 0 && errno == EINTR
-    guard readByteCount >= 0 else { throw LMDBError(code: errno, operation: "pread", detail: "data.mdb") }
-    return Array(bytes.prefix(readByteCount))
+    var bytes: [UInt8] = []
+    while bytes.count < byteCount {
+      var piece = [UInt8](repeating: 0, count: byteCount - bytes.count)
+      // Safe: the array has room for its count for the length of the call.
+      let count = unsafe pread(descriptor, &piece, piece.count, off_t(offset) + off_t(bytes.count))
+      if count < 0 && errno == EINTR { continue }
+      guard count >= 0 else { throw LMDBError(code: errno, operation: "pread", detail: "data.mdb") }
+      if count == 0 { break }
+      bytes += piece.prefix(count)
+    }
+    return bytes
   }
 
   /// Checks what never changes in a meta page; returns the page size in bytes.

@@ -161,6 +161,18 @@ struct FileRegistry: Sendable {
     let _: CommitEntry? = try transaction.entry(commits, sequence.key)
   }
 
+  /// Adds one file to those that need the commit record `sequence`, which lies at `location`.
+  /// - Returns: Whether it is the first of them.
+  func retainCommit(
+    _ sequence: Sequence, at location: RecordLocation, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) -> Bool {
+    let known: CommitEntry? = try transaction.entry(commits, sequence.key)
+    var entry = known ?? CommitEntry(location: location, liveFileCount: 0)
+    entry.liveFileCount += 1
+    try transaction.put(commits, sequence.key, entry)
+    return known == nil
+  }
+
   /// Takes one file off the commit record `sequence`.
   /// - Returns: The record's place when no file needs it any more.
   func releaseCommit(
@@ -226,7 +238,7 @@ struct FileRegistry: Sendable {
 /// cut and told from others by a 1 instead of the NUL and its MD5; who looks up compares the whole name. The 1 keeps
 /// the versions of a name that is just not cut together, before all longer ones that begin so. Longer names that share
 /// what is not cut come in the order of their MD5s.
-private enum NameKey {
+enum NameKey {
   static let wholeNameByteCount = 464
   static let idByteCount = 8
 
