@@ -15,6 +15,12 @@ struct StoreDirectory {
 
   // MARK: Opening
 
+  private init(path: FilePath, superblock: Superblock, fileSystem: FileSystem.Kind) {
+    self.path = path
+    self.superblock = superblock
+    self.fileSystem = fileSystem
+  }
+
   init(opening path: FilePath) throws(StoreError) {
     self.path = path
     fileSystem = try StoreDirectory.localFileSystem(of: path)
@@ -39,6 +45,44 @@ struct StoreDirectory {
       case .damaged: throw StoreError(.corrupt, "'\(path)': \(error)")
       }
     }
+  }
+
+  /// Opens a store whose STORE may be gone: its segments say the same, but for the part size, which only puts need.
+  static func salvaging(
+    _ path: FilePath, onFinding: (Finding) -> Void
+  ) throws(StoreError) -> StoreDirectory {
+    do throws(StoreError) {
+      return try StoreDirectory(opening: path)
+    } catch  where error.code == .corrupt || error.code == .notAStore || error.code == .io {
+      let segments: Directory
+      do throws(SystemCallFailure) {
+        segments = try Directory.open(path.appending(segmentsName))
+      } catch let failure {
+        throw StoreError(.notAStore, "'\(path)': is not a pfs store, and has no segments: \(failure)")
+      }
+      guard let header = try firstHeader(in: segments) else { throw error }
+      onFinding(Finding(.storeFile, "\(error.message); the segments were asked instead"))
+      let partByteCount = Format.maximumPartByteCount(segmentByteCount: header.segmentByteCount)
+      return StoreDirectory(
+        path: path,
+        superblock: Superblock(
+          uuid: header.uuid, segmentByteCount: header.segmentByteCount,
+          partByteCount: min(Format.defaultPartByteCount, partByteCount),
+          createdNanoseconds: header.createdNanoseconds),
+        fileSystem: try localFileSystem(of: path))
+    }
+  }
+
+  /// The header of the first segment that has an intact one.
+  private static func firstHeader(in segments: Directory) throws(StoreError) -> SegmentHeader? {
+    let names = try translating { () throws(SystemCallFailure) in try segments.entries() }
+    for name in names where SegmentID(fileName: name) != nil {
+      do {
+        let file = try segments.open(name, [.noFollow, .nonBlocking])
+        return try SegmentHeader(decoding: try file.bytes(at: 0, byteCount: SegmentHeader.byteCount))
+      } catch {}
+    }
+    return nil
   }
 
   func openSegments() throws(StoreError) -> Directory {
@@ -253,6 +297,8 @@ extension Store {
     public var segmentByteCount = Format.defaultSegmentByteCount
     /// 4 KiB to half a segment.
     public var partByteCount = Format.defaultPartByteCount
+    /// The most bytes that stored files may take, with their headers; nil for no limit.
+    public var quotaByteCount: Int?
 
     public init() {}
   }
@@ -277,11 +323,14 @@ extension Store {
         "a part size of \(describe(options.partByteCount)): with segments of \(describe(segmentByteCount)) it must be "
           + "\(describe(Format.minimumPartByteCount)) to \(describe(largest))")
     }
+    if let quotaByteCount = options.quotaByteCount, quotaByteCount < 1 {
+      throw StoreError(.invalidArgument, "a quota of \(quotaByteCount) bytes: it must be at least 1")
+    }
     let uuid = try translating { () throws(SystemCallFailure) in try StoreUUID() }
     try StoreDirectory.create(
       at: path,
       Superblock(
         uuid: uuid, segmentByteCount: segmentByteCount, partByteCount: options.partByteCount,
-        createdNanoseconds: Clock.wallNanoseconds()))
+        createdNanoseconds: Clock.wallNanoseconds(), quotaByteCount: options.quotaByteCount))
   }
 }

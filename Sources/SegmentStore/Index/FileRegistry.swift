@@ -217,7 +217,7 @@ struct FileRegistry: Sendable {
 /// cut and told from others by a 1 instead of the NUL and its MD5; who looks up compares the whole name. The 1 keeps
 /// the versions of a name that is just not cut together, before all longer ones that begin so. Longer names that share
 /// what is not cut come in the order of their MD5s.
-private enum NameKey {
+enum NameKey {
   static let wholeNameByteCount = 464
   static let idByteCount = 8
 

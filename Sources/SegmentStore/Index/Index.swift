@@ -16,6 +16,7 @@ final class Index: Sendable {
   let segments: SegmentRegistry
   let writers: Table
   private let meta: Table
+  private let tables: [Table]
   private let directory: FilePath
 
   /// Opens the index in `directory`, or makes it there.
@@ -31,12 +32,19 @@ final class Index: Sendable {
     }
     self.environment = environment
     self.directory = directory
+    self.tables = tables
     meta = tables[0]
     files = FileRegistry(
       files: tables[1], names: tables[2], unfinished: tables[3], commits: tables[4], tombstones: tables[5])
     parts = PartRegistry(parts: tables[6])
     segments = SegmentRegistry(segments: tables[7], open: tables[8])
     writers = tables[9]
+  }
+
+  /// The table called `name`, for those who look at every value by itself.
+  func table(named name: String) -> Table {
+    guard let table = tables.first(where: { $0.name == name }) else { preconditionFailure("no table '\(name)'") }
+    return table
   }
 
   /// Gives back what readers that died still hold: as long as they do, no freed page is used again.

@@ -14,6 +14,8 @@ final class IndexWriter: Sendable {
 
   /// More in one group would only make the first of them wait longer.
   private static let maximumGroupCount = 512
+  /// The files that several jobs may publish together: one commit record names them. A single job may have more.
+  private static let maximumPublishedCount = 4096
 
   private let state = Monitor(State())
   private let index: Index
@@ -75,7 +77,12 @@ final class IndexWriter: Sendable {
   private func nextGroup() -> [IndexJob]? {
     state.wait { state in
       if state.waiting.isEmpty { return state.isClosed ? .some(nil) : nil }
-      let group = Array(state.waiting.prefix(IndexWriter.maximumGroupCount))
+      var publishedCount = 0
+      let group = Array(
+        state.waiting.prefix(IndexWriter.maximumGroupCount).enumerated().prefix { number, job in
+          publishedCount += job.publishedFiles.count
+          return number == 0 || publishedCount <= IndexWriter.maximumPublishedCount
+        }.map(\.element))
       state.waiting.removeFirst(group.count)
       return group
     }
@@ -138,8 +145,8 @@ final class IndexWriter: Sendable {
       } else {
         takeBack(entry)
       }
-      // Where there is no room for one there is none for the others.
-      if let position, error.code != .noSpace { return .memberFailed(position, error) }
+      // Also where there is no room: the quota that is too small for one may be enough for the others.
+      if let position { return .memberFailed(position, error) }
       return .failed(error)
     }
   }

@@ -22,7 +22,8 @@ public struct RebuildSummary: Hashable, Sendable {
 struct Rebuild {
   let superblock: Superblock
   let segments: Directory
-  let highWater: HighWater
+  /// Nil where nothing is to be written but the index.
+  let highWater: HighWater?
   /// The memory that changes of LMDB may take.
   let limitByteCount: Int
   /// Whether files that no commit record names are entered too, as ready: for those who want all that can be had.
@@ -60,14 +61,14 @@ struct Rebuild {
 
   /// Looks at every record of every segment.
   private func collect(into scratch: RebuildScratch, _ state: inout RebuildState) throws(StoreError) {
-    state.raise(to: try highWater.read())
+    if let highWater { state.raise(to: try highWater.read()) }
     let names = try translating { () throws(SystemCallFailure) in try segments.entries() }
     for id in names.compactMap(SegmentID.init(fileName:)).sorted() {
       state.raise(to: Counters(above: id))
       do throws(StoreError) {
         try collect(id, into: scratch, &state)
       } catch  where error.code == .corrupt || error.code == .io {
-        state.report(.damagedSegment, error.message) { $0.segment = id }
+        state.report(.segment, error.message) { $0.segment = id }
       }
     }
     try scratch.flush()
@@ -90,10 +91,10 @@ struct Rebuild {
       try collect(record, contents, into: scratch, &state)
     }
     if contents.unreadableByteCount > 0 {
-      state.report(.damagedSegment, "\(contents.unreadableByteCount) bytes cannot be read") { $0.segment = id }
+      state.report(.segment, "\(contents.unreadableByteCount) bytes cannot be read") { $0.segment = id }
     }
     if contents.header == nil, recordCount > 0 {
-      state.report(.damagedSegment, "its header is damaged; its records were used") { $0.segment = id }
+      state.report(.segment, "its header is damaged; its records were used") { $0.segment = id }
     }
     if contents.footer != nil {
       return state.add(id, .sealed, usedByteCount: contents.byteCount, recordCount: recordCount)
@@ -154,7 +155,7 @@ struct Rebuild {
         reason = error.description
       }
     }
-    state.report(.damagedManifest, reason) { finding in
+    state.report(.manifest, reason) { finding in
       (finding.file, finding.segment, finding.offset) = (record.file, record.segment, record.offset)
     }
     return nil
@@ -164,7 +165,7 @@ struct Rebuild {
     _ record: RecordHeader, _ contents: SegmentContents, _ state: inout RebuildState
   ) -> [FileID]? {
     guard let payload = contents.payload(of: record), payload.count % 8 == 0 else {
-      state.report(.damagedCommit, "the files that became visible with it are not known") { finding in
+      state.report(.commit, "the files that became visible with it are not known") { finding in
         (finding.segment, finding.offset) = (record.segment, record.offset)
       }
       return nil
@@ -266,7 +267,7 @@ struct Rebuild {
           candidate.partNumber == number, candidate.entry.rawByteCount == byteCount
         {
           if candidate.isDamaged {
-            state.report(.damagedPart, "its bytes do not match their checksum") { finding in
+            state.report(.part, "its bytes do not match their checksum") { finding in
               place(&finding)
               (finding.segment, finding.offset) = (candidate.entry.segment, candidate.entry.offset)
             }
@@ -274,7 +275,7 @@ struct Rebuild {
           state.addLive(candidate.entry.location)
           try writer.add(part, candidate.entry)
         } else {
-          state.report(.lostPart, "no record of it was found", place)
+          state.report(.part, "no record of it was found", place)
           try writer.add(part, PartEntry.lost(rawByteCount: byteCount))
         }
         number += 1
@@ -291,7 +292,7 @@ struct Rebuild {
       for (id, entry) in state.segments { try index.segments.set(id, entry, in: transaction) }
       try index.setCounters(state.safeCounters, in: transaction)
     }
-    try highWater.raise(to: state.safeCounters)
+    try highWater?.raise(to: state.safeCounters)
   }
 }
 

@@ -78,9 +78,7 @@ struct HighWater: Sendable {
     for start in stride(from: 0, through: bytes.count - slotByteCount, by: slotByteCount) {
       let slot = Array(bytes[start..<(start + slotByteCount)])
       let reader = ByteReader(slot)
-      guard slot.starts(with: magic),
-        CRC32C.checksum(of: slot, upTo: Offset.checksum) == reader.get(Offset.checksum, as: UInt32.self)
-      else { continue }
+      guard isIntact(slot) else { continue }
       let generation: UInt64 = reader.get(Offset.generation)
       guard generation > newest.generation, generation < .max else { continue }
       do throws(FormatFailure) {
@@ -89,5 +87,38 @@ struct HighWater: Sendable {
       } catch {}
     }
     return newest
+  }
+}
+
+extension HighWater {
+  /// How the file is, for a verification.
+  enum Condition: Hashable {
+    case intact
+    /// As after a write that power cut short, or damage: the other slot counts.
+    case oneSlotTorn(String)
+    case damaged(String)
+  }
+
+  func condition() -> Condition {
+    let bytes: [UInt8]
+    do throws(SystemCallFailure) {
+      bytes = try File.open(path, .noFollow).bytes(at: 0, byteCount: HighWater.byteCount + 1)
+    } catch {
+      return .damaged(error.isNotFound ? "the file is missing" : error.description)
+    }
+    guard bytes.count == HighWater.byteCount else {
+      return .damaged("\(bytes.count) bytes, \(HighWater.byteCount) expected")
+    }
+    let slots = [Array(bytes.prefix(HighWater.slotByteCount)), Array(bytes.suffix(HighWater.slotByteCount))]
+    let torn = slots.indices.filter { !slots[$0].allSatisfy { $0 == 0 } && !HighWater.isIntact(slots[$0]) }
+    if torn.isEmpty { return .intact }
+    let other = slots.indices.contains { HighWater.isIntact(slots[$0]) }
+    let message = "slot \(torn.map { String($0 + 1) }.joined(separator: " and ")): its checksum does not match"
+    return other ? .oneSlotTorn(message) : .damaged(message)
+  }
+
+  private static func isIntact(_ slot: [UInt8]) -> Bool {
+    slot.starts(with: magic)
+      && CRC32C.checksum(of: slot, upTo: Offset.checksum) == ByteReader(slot).get(Offset.checksum, as: UInt32.self)
   }
 }
