@@ -9,9 +9,15 @@ struct LargeFile: Sendable {
 
   let byteCount: Int
   let run: BenchRun
+  private let corpus: BenchCorpus
 
   private var store: FilePath { run.workspace.file("large") }
-  private var corpus: BenchCorpus { BenchCorpus(.compressible, seed: run.settings.seed) }
+
+  init(byteCount: Int, run: BenchRun) {
+    self.byteCount = byteCount
+    self.run = run
+    corpus = BenchCorpus(.compressible, seed: run.settings.seed)
+  }
 
   func measure(into figures: inout FigureSet) throws(BenchFailure) {
     let hasRange = try run.program.has(option: "--range", of: "get")
@@ -145,9 +151,9 @@ struct LargeFile: Sendable {
     let workerCount = run.settings.workerCount
     // Nothing is left to be read from the disk.
     _ = try segments.readSeconds(workerCount: workerCount, run.interruption)
-    let copy = try MemoryCopy(workerCount: workerCount)
+    let copy = try MemoryCopy(segments.byteCount, workerCount: workerCount)
     func copySpeed() throws(BenchFailure) -> Double {
-      segments.gigabytesPerSecond(try copy.seconds(segments.byteCount, run.interruption))
+      segments.gigabytesPerSecond(try copy.seconds(run.interruption))
     }
     if hasVerify {
       let speeds = try alternating(

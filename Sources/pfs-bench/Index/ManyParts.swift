@@ -7,7 +7,7 @@ struct ManyParts: Sendable {
   /// The smallest that pfs allows.
   static let partByteCount = 4 << 10
   /// So short a time is measured as the median of several.
-  private static let repetitionCount = 20
+  private static let repetitionCount = 10
 
   let partCount: Int
   let run: BenchRun
