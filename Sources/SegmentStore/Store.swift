@@ -57,6 +57,8 @@ public final class Store: Sendable {
     case none
     case starting
     case open(WriterSession)
+    /// A sync failed before there was a session: this process writes no more.
+    case failed(StoreError)
     case closed
   }
 
@@ -114,7 +116,7 @@ public final class Store: Sendable {
     let open = session.wait { state -> WriterSession?? in
       switch state {
       case .starting: return nil
-      case .none, .closed:
+      case .none, .failed, .closed:
         state = .closed
         return .some(nil)
       case .open(let session):
@@ -212,6 +214,7 @@ public final class Store: Sendable {
       switch state {
       case .starting: return nil
       case .open(let session): return .success(session)
+      case .failed(let error): return .failure(error)
       case .closed: return .failure(StoreError(.invalidArgument, "the store is closed"))
       case .none:
         state = .starting
@@ -227,7 +230,7 @@ public final class Store: Sendable {
       session.withLock { $0 = .open(made) }
       return made
     } catch {
-      session.withLock { $0 = .none }
+      session.withLock { $0 = error.code == .durabilityUnknown ? .failed(error) : .none }
       throw error
     }
   }

@@ -87,6 +87,7 @@ struct StoreDirectory {
 
   func openSegments() throws(StoreError) -> Directory {
     do throws(SystemCallFailure) { return try Directory.open(path.appending(StoreDirectory.segmentsName)) } catch {
+      guard error.isNotFound else { throw StoreError(error) }
       throw StoreError(.notAStore, "'\(path)': its segments cannot be opened: \(error)")
     }
   }
@@ -216,17 +217,25 @@ struct StoreDirectory {
   private static func removeLeftovers(_ prefix: [UInt8], from parent: Directory) {
     do throws(SystemCallFailure) {
       for entry in try parent.entries() where entry.starts(with: prefix) {
-        let locks = parent.path.appending(entry).appending(LockBytes.fileName)
         do throws(SystemCallFailure) {
-          // Not one that was begun just now, between its file and its lock.
-          let age = Clock.wallNanoseconds() - (try FileSystem.status(of: locks).modifiedNanoseconds)
-          guard age > leftoverAgeNanoseconds else { continue }
-          let lock = try ByteLock.acquire(
-            locks, byte: LockBytes.Subject.store.byte, .exclusive, timeoutSeconds: 0)
-          if lock != nil { remove(entry, from: parent) }
+          if try isAbandoned(parent.path.appending(entry)) { remove(entry, from: parent) }
         } catch {}
       }
     } catch {}
+  }
+
+  /// Whether nobody is at it any more: not one that was begun just now, between its directory and its lock.
+  private static func isAbandoned(_ path: FilePath) throws(SystemCallFailure) -> Bool {
+    let locks = path.appending(LockBytes.fileName)
+    var hasLocks = true
+    let status: FileStatus
+    do throws(SystemCallFailure) { status = try FileSystem.status(of: locks) } catch  where error.isNotFound {
+      hasLocks = false
+      status = try FileSystem.status(of: path)
+    }
+    guard Clock.wallNanoseconds() - status.modifiedNanoseconds > leftoverAgeNanoseconds else { return false }
+    guard hasLocks else { return true }
+    return try ByteLock.acquire(locks, byte: LockBytes.Subject.store.byte, .exclusive, timeoutSeconds: 0) != nil
   }
 
   private static let leftoverAgeNanoseconds: Int64 = 60_000_000_000
