@@ -54,6 +54,7 @@ final class ChildOutputs: Sendable {
   func drain(waitingMilliseconds: Int32) throws(ConsoleFailure) -> Bool {
     // A closed one is given to poll as -1, which it passes over.
     let isOpen = state.withLock { state in state.isOpen }
+    guard isOpen.contains(true) else { return true }
     var requests = zip([output, error], isOpen).map { pipe, isOpen in
       pollfd(fd: isOpen ? pipe.reading : -1, events: Int16(POLLIN), revents: 0)
     }
@@ -71,6 +72,14 @@ final class ChildOutputs: Sendable {
         if count > 0 { state.kept[index] += state.chunk[..<min(count, room)] }
       }
       return !state.isOpen.contains(true)
+    }
+  }
+
+  /// Takes what has come from standard output since the last time.
+  func takeOutput() -> [UInt8] {
+    state.withLock { state in
+      defer { state.kept[0] = [] }
+      return state.kept[0]
     }
   }
 

@@ -77,6 +77,13 @@ package final class ChildProcess: Sendable {
     return try reap(identifier, memory)
   }
 
+  /// Takes what the child has written; see ``ChildOutputs/drain(waitingMilliseconds:)``.
+  func drain(waitingMilliseconds: Int32) throws(ConsoleFailure) -> Bool {
+    try outputs.drain(waitingMilliseconds: waitingMilliseconds)
+  }
+
+  func takeOutput() -> [UInt8] { outputs.takeOutput() }
+
   private func reap(_ child: pid_t, _ memory: borrowing ProcessMemory) throws(ConsoleFailure) -> Outcome {
     var status: Int32 = 0
     var usage = rusage()

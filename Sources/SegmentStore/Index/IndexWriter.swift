@@ -114,6 +114,7 @@ final class IndexWriter: Sendable {
   /// bytes durable -> index commit durable -> acknowledged.
   private func attempt(_ group: [IndexJob]) -> Outcome {
     var position: Int?
+    var isCommitting = false
     var entry: JournalEntry?
     do throws(StoreError) {
       try checkUsable()
@@ -135,11 +136,12 @@ final class IndexWriter: Sendable {
         }
         position = nil
         if let entry { try account(for: entry, in: transaction) }
+        isCommitting = true
       }
       entry?.keep()
       return .done
     } catch {
-      if error.code == .durabilityUnknown {
+      if error.code == .durabilityUnknown || (isCommitting && error.code == .indexDamaged) {
         // The records may be named by the index on the device: they stay as they are.
         poison.withLock { $0 = $0 ?? error }
       } else {
