@@ -6,6 +6,11 @@ final class ChildOutputs: Sendable {
   struct Pipe: Sendable {
     let reading: Int32
     let writing: Int32
+
+    func close() {
+      Glibc.close(reading)
+      Glibc.close(writing)
+    }
   }
 
   private struct State {
@@ -83,7 +88,7 @@ final class ChildOutputs: Sendable {
   }
 
   /// A pipe that only the child that it is given to inherits.
-  private static func makePipe() throws(ConsoleFailure) -> Pipe {
+  static func makePipe() throws(ConsoleFailure) -> Pipe {
     var ends: [Int32] = [-1, -1]
     // Safe: two entries, as the call wants.
     guard unsafe pipe(&ends) == 0 else { throw ConsoleFailure(errorNumber: errno, "making a pipe") }

@@ -44,6 +44,8 @@ public final class Store: Sendable {
   let reserve: Reserve
   let budget: MemoryBudget
   let workers: WorkerPool
+  let zeroDigests = ZeroDigests()
+  let quota: Quota
   private let isMapped: Bool
   private let openLock: ByteLock
   private let session = Monitor(SessionState.none)
@@ -55,6 +57,8 @@ public final class Store: Sendable {
     case none
     case starting
     case open(WriterSession)
+    /// A sync failed before there was a session: this process writes no more.
+    case failed(StoreError)
     case closed
   }
 
@@ -63,11 +67,17 @@ public final class Store: Sendable {
   /// Opens the store in the directory `path`, and puts right what a writer that died has left.
   /// - Throws: `.noStore`, `.notAStore`, `.newerFormat`, `.indexDamaged`, `.memoryLimitTooSmall` (which names the
   ///   smallest that works), `.busy`, `.io`.
-  public init(at path: FilePath, _ configuration: Configuration = Configuration()) throws(StoreError) {
-    let directory = try StoreDirectory(opening: path)
-    self.path = path
+  public convenience init(
+    at path: FilePath, _ configuration: Configuration = Configuration()
+  ) throws(StoreError) {
+    try self.init(StoreDirectory(opening: path), configuration)
+  }
+
+  init(_ directory: StoreDirectory, _ configuration: Configuration) throws(StoreError) {
+    path = directory.path
     self.configuration = configuration
     superblock = directory.superblock
+    quota = Quota(limitByteCount: superblock.quotaByteCount)
     isMapped = configuration.isMapped ?? directory.fileSystem.protectsMappedWrites
     let workerCount = try MemoryPlan.workerCount(
       wanted: configuration.wantedWorkerCount,
@@ -88,7 +98,10 @@ public final class Store: Sendable {
       directory: segmentDirectory, segmentByteCount: superblock.segmentByteCount,
       storePrefix: superblock.uuid.prefix)
     openIndex = Monitor(configuration.opensIndex ? try directory.openIndex(in: configuration.indexDirectory) : nil)
-    if configuration.recoversAtOpen && configuration.opensIndex { try recover() }
+    if configuration.recoversAtOpen && configuration.opensIndex {
+      IndexReplacement.removeLeftovers(in: directory)
+      try recover()
+    }
   }
 
   deinit {
@@ -103,7 +116,7 @@ public final class Store: Sendable {
     let open = session.wait { state -> WriterSession?? in
       switch state {
       case .starting: return nil
-      case .none, .closed:
+      case .none, .failed, .closed:
         state = .closed
         return .some(nil)
       case .open(let session):
@@ -134,23 +147,26 @@ public final class Store: Sendable {
     cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
   ) throws(StoreError) -> StoredFile {
     try PutPipeline(
-      store: self, session: try writerSession(), name: name, options: options, cancellation: cancellation,
-      progress: progress
+      store: self, session: try writerSession(), name: name, options: options,
+      cancellation: cancellation, progress: progress
     ).run(source)
   }
 
-  /// Restores a file: exactly, or it fails and leaves nothing under the name of the target.
+  /// Restores a file, or some of its bytes: exactly, or it fails and leaves nothing under the name of the target.
   ///
   /// Waits for nobody but a delete of the same file. A restored file is durable, with its mode and date.
-  /// - Throws: `.notFound`; `.corrupt`, which names file, part, segment and offset; `.exists`, `.unusableFile`,
-  ///   `.noSpace`, `.busy`, `.cancelled`, `.memoryLimitTooSmall`, `.io`.
-  public func get(
-    _ id: FileID, to target: GetTarget, cancellation: Cancellation = Cancellation(),
-    progress: @escaping @Sendable (Int) -> Void = { _ in }
-  ) throws(StoreError) {
+  /// - Returns: What of a damaged file could not be restored exactly, for a get that salvages; otherwise nothing.
+  /// - Throws: `.notFound`; `.corrupt`, which names file, part, segment and offset, and has all `losses`; `.exists`,
+  ///   `.unusableFile`, `.noSpace`, `.busy`, `.cancelled`, `.memoryLimitTooSmall`, `.io`; `.invalidArgument` for a range
+  ///   that begins behind the end, and for options that exclude one another.
+  @discardableResult public func get(
+    _ id: FileID, to target: GetTarget, _ options: GetOptions = GetOptions(),
+    cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
+  ) throws(StoreError) -> LossReport {
     let (lock, entry) = try readLocked(id, cancellation)
     defer { withExtendedLifetime(lock) {} }
-    try GetPipeline(store: self, cancellation: cancellation, progress: progress).run(id, entry, to: target)
+    return try GetPipeline(store: self, options: options, cancellation: cancellation, progress: progress)
+      .run(id, entry, to: target)
   }
 
   /// Deletes a file. On return it is gone for good, and its space given back where the file system can.
@@ -198,6 +214,7 @@ public final class Store: Sendable {
       switch state {
       case .starting: return nil
       case .open(let session): return .success(session)
+      case .failed(let error): return .failure(error)
       case .closed: return .failure(StoreError(.invalidArgument, "the store is closed"))
       case .none:
         state = .starting
@@ -213,7 +230,7 @@ public final class Store: Sendable {
       session.withLock { $0 = .open(made) }
       return made
     } catch {
-      session.withLock { $0 = .none }
+      session.withLock { $0 = error.code == .durabilityUnknown ? .failed(error) : .none }
       throw error
     }
   }

@@ -32,14 +32,15 @@ extension Command {
 enum Commands {
   static let all: [any Command.Type] = [
     InitCommand.self, PutCommand.self, GetCommand.self, DeleteCommand.self, ListCommand.self, InfoCommand.self,
-    VerifyCommand.self, StatsCommand.self, ShellCommand.self, HelpCommand.self,
+    VerifyCommand.self, RebuildCommand.self, SalvageCommand.self, StatsCommand.self, ShellCommand.self,
+    HelpCommand.self,
   ]
 
   /// What pfs has a process of its own do.
   private static let hidden: [any Command.Type] = [VerifyIndexCommand.self]
 
   /// Those that later versions have.
-  private static let laterNames = ["compact", "rebuild", "salvage", "completion"]
+  private static let laterNames = ["compact", "completion"]
 
   static func find(_ typed: [UInt8]) throws(CommandError) -> any Command.Type {
     if let command = (all + hidden).first(where: { Array($0.name.utf8) == typed }) { return command }

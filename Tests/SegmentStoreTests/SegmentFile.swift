@@ -20,9 +20,8 @@ struct SegmentFile {
     var found: [RecordHeader] = []
     let scan = RecordScan(
       segment: header.segment, storePrefix: header.uuid.prefix, range: SegmentHeader.byteCount..<bytes.count)
-    try scan.forEachHeader(
-      reading: { (offset) throws(StoreError) in Array(bytes[offset..<min(offset + 128, bytes.count)]) },
-      { (header) throws(StoreError) in found.append(header) })
+    var window = RecordWindow(file: try File.open(FilePath(path)))
+    try scan.forEachHeader(in: &window) { (header) throws(StoreError) in found.append(header) }
     return found
   }
 

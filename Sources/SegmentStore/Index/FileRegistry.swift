@@ -38,9 +38,8 @@ struct FileRegistry: Sendable {
       guard key.starts(with: prefix) else { return false }
       guard key.count == prefix.count + NameKey.idByteCount else { return true }
       // The names of two files may share a key prefix; their entries tell them apart.
-      if let id = NameKey.id(in: key), let entry = try file(id, in: transaction), entry.manifest.name == name {
-        found.append((id, entry))
-      }
+      let file = try namedFile(key, in: transaction)
+      if file.entry.manifest.name == name { found.append(file) }
       return true
     }
     return found
@@ -59,9 +58,8 @@ struct FileRegistry: Sendable {
     let from = behind.lexicographicallyPrecedes(keyPrefix) ? keyPrefix : behind
     try transaction.forEach(names, from: from.isEmpty ? nil : from, as: Marker.self) { (key, _) throws(StoreError) in
       guard key.starts(with: keyPrefix) else { return false }
-      guard let id = NameKey.id(in: key), let entry = try file(id, in: transaction),
-        entry.manifest.name.bytes.starts(with: namePrefix)
-      else { return true }
+      let (id, entry) = try namedFile(key, in: transaction)
+      guard entry.manifest.name.bytes.starts(with: namePrefix) else { return true }
       if let previous = pending, previous.entry.manifest.name != entry.manifest.name {
         wantsMore = try body(previous.id, previous.entry)
       }
@@ -69,6 +67,16 @@ struct FileRegistry: Sendable {
       return wantsMore
     }
     if wantsMore, let last = pending { _ = try body(last.id, last.entry) }
+  }
+
+  /// The file that a key of `names` leads to, which is ready.
+  private func namedFile<Access>(
+    _ key: [UInt8], in transaction: borrowing Transaction<Access>
+  ) throws(StoreError) -> (id: FileID, entry: FileEntry) {
+    guard let id = NameKey.id(in: key), let entry = try file(id, in: transaction), entry.state == .ready else {
+      throw StoreError(index: FormatFailure(.damaged, "a name leads to a file that is not ready, or to none"))
+    }
+    return (id, entry)
   }
 
   /// Calls `body` with every file from `id` on, in order of ids, until it returns false.
@@ -138,6 +146,18 @@ struct FileRegistry: Sendable {
   /// Throws when the entry of a commit record cannot be read.
   func checkCommit<Access>(_ sequence: Sequence, in transaction: borrowing Transaction<Access>) throws(StoreError) {
     let _: CommitEntry? = try transaction.entry(commits, sequence.key)
+  }
+
+  /// Adds one file to those that need the commit record `sequence`, which lies at `location`.
+  /// - Returns: Whether it is the first of them.
+  func retainCommit(
+    _ sequence: Sequence, at location: RecordLocation, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) -> Bool {
+    let known: CommitEntry? = try transaction.entry(commits, sequence.key)
+    var entry = known ?? CommitEntry(location: location, liveFileCount: 0)
+    entry.liveFileCount += 1
+    try transaction.put(commits, sequence.key, entry)
+    return known == nil
   }
 
   /// Takes one file off the commit record `sequence`.

@@ -17,6 +17,8 @@ public struct Finding: Hashable, Sendable {
     public static let index = Kind(description: "index")
     /// A file that is in the segments, and that the index does not know.
     public static let lostFile = Kind(description: "lost-file")
+    /// A file whose bytes are there without an intact record that says that it was stored: no damage by itself.
+    public static let uncommittedFile = Kind(description: "uncommitted-file")
     /// The file `STORE`, `high-water` or `locks`.
     public static let storeFile = Kind(description: "store-file")
 

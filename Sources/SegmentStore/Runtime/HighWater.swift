@@ -13,6 +13,10 @@ struct HighWater: Sendable {
   static let byteCount = 2 * slotByteCount
 
   let path: FilePath
+  /// What this process knows to be on the device: nobody lowers it.
+  private let durable = Monitor<Counters?>(nil)
+
+  init(path: FilePath) { self.path = path }
 
   enum Offset {
     static let magic = 0
@@ -35,11 +39,13 @@ struct HighWater: Sendable {
   /// Makes sure that the file says at least `counters`; durable on return. To be called in a write transaction of the
   /// index, which keeps other processes from doing the same, and before the transaction frees anything.
   func raise(to counters: Counters) throws(StoreError) {
+    if let known = durable.withLock({ $0 }), known.raised(to: counters) == known { return }
+    var raised = counters
     let file = try translating { () throws(SystemCallFailure) in
       let file = try File.open(path, [.write, .create, .noFollow])
       let bytes = try file.bytes(at: 0, byteCount: HighWater.byteCount)
       let newest = HighWater.newestSlot(bytes)
-      let raised = newest.counters.raised(to: counters)
+      raised = newest.counters.raised(to: counters)
       if raised != newest.counters || newest.generation == 0 {
         let next = Slot(generation: newest.generation + 1, counters: raised)
         try file.write(HighWater.encode(next), at: Int(next.generation % 2) * HighWater.slotByteCount)
@@ -50,6 +56,8 @@ struct HighWater: Sendable {
     do throws(SystemCallFailure) { try file.syncData() } catch {
       throw StoreError(.durabilityUnknown, "\(error); whether ids are remembered is not known")
     }
+    let saved = raised
+    durable.withLock { $0 = saved }
   }
 
   /// What the file says; the first ids of all when it says nothing.

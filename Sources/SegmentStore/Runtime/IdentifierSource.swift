@@ -12,9 +12,9 @@ final class IdentifierSource: Sendable {
     var sequences: Range<UInt64> = 0..<0
   }
 
-  private static let partCount: UInt64 = 4096
+  static let partCount: UInt64 = 4096
   /// Plenty: at 65,536 a process, 64 bits last for 280 trillion of them.
-  private static let sequenceCount: UInt64 = 65_536
+  static let sequenceCount: UInt64 = 65_536
 
   private let index: Index
   private let state = Monitor(State())

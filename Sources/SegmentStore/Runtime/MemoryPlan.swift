@@ -42,7 +42,7 @@ struct MemoryPlan: Hashable, Sendable {
     return min(rounded, whole)
   }
 
-  private static func tooSmall(_ limitByteCount: Int, _ smallestByteCount: Int) -> StoreError {
+  static func tooSmall(_ limitByteCount: Int, _ smallestByteCount: Int) -> StoreError {
     let kibibytes = (smallestByteCount + 1023) / 1024
     return StoreError(
       .memoryLimitTooSmall,

@@ -11,24 +11,23 @@ struct RecordScan {
   let range: Range<Int>
 
   /// Calls `body` with each valid header, in order of offsets.
-  /// - Parameter reading: gives the 128 bytes at an offset, or fewer where the file ends.
   func forEachHeader(
-    reading bytes: (Int) throws(StoreError) -> [UInt8], _ body: (RecordHeader) throws(StoreError) -> Void
+    in window: inout RecordWindow, _ body: (RecordHeader) throws(StoreError) -> Void
   ) throws(StoreError) {
     var offset = range.lowerBound
     while offset + RecordHeader.byteCount <= range.upperBound {
-      let found = try bytes(offset)
-      if let header = header(found, at: offset), offset + header.recordByteCount <= range.upperBound {
+      if let header = header(try window.header(at: offset), at: offset),
+        offset + header.recordByteCount <= range.upperBound
+      {
         try body(header)
         offset += header.recordByteCount
       } else {
-        offset += Format.alignment
+        offset = try window.nextMagic(from: offset + Format.alignment, upTo: range.upperBound)
       }
     }
   }
 
   private func header(_ bytes: [UInt8], at offset: Int) -> RecordHeader? {
-    // The magic first: over a hole, it is all that is looked at.
     guard bytes.count == RecordHeader.byteCount, bytes.starts(with: RecordHeader.magicBytes) else { return nil }
     do throws(FormatFailure) {
       return try RecordHeader(decoding: bytes, segment: segment, offset: offset, storePrefix: storePrefix)

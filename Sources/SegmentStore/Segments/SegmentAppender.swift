@@ -152,9 +152,8 @@ final class SegmentAppender: @unchecked Sendable {
     var tableChecksum: UInt32 = 0
     var offset = tableOffset
     var count = 0
-    var window = ReadWindow(file: file)
-    try scan.forEachHeader(reading: { (offset) throws(StoreError) in try window.bytes(at: offset) }) {
-      (header) throws(StoreError) in
+    var window = RecordWindow(file: file)
+    try scan.forEachHeader(in: &window) { (header) throws(StoreError) in
       let bytes = header.encoded()
       tableChecksum = bytes.withRawSpan { CRC32C.checksum(of: $0, continuing: tableChecksum) }
       try reserve(upTo: offset + bytes.count)
@@ -230,29 +229,6 @@ final class SegmentAppender: @unchecked Sendable {
 
   private func lost(_ failure: SystemCallFailure) -> StoreError {
     StoreError(.io, "segment \(segment): \(failure)")
-  }
-}
-
-/// Gives the bytes of headers out of pieces read at once, so that a scan of a hole makes few calls.
-private struct ReadWindow {
-  private static let byteCount = 64 << 10
-
-  let file: File
-  private var start = 0
-  private var piece: [UInt8] = []
-
-  init(file: File) { self.file = file }
-
-  /// The 128 bytes at `offset`, fewer where the file ends.
-  mutating func bytes(at offset: Int) throws(StoreError) -> [UInt8] {
-    if offset < start || offset + RecordHeader.byteCount > start + piece.count {
-      let file = file
-      piece = try translating { () throws(SystemCallFailure) in
-        try file.bytes(at: offset, byteCount: ReadWindow.byteCount)
-      }
-      start = offset
-    }
-    return Array(piece.dropFirst(offset - start).prefix(RecordHeader.byteCount))
   }
 }
 

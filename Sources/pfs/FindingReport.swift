@@ -26,7 +26,7 @@ struct FindingReport {
 
   /// Such as `damaged part 'big.iso' (id 7) part 3: segment 2 offset 8256: stored CRC32C .., bytes give ..`.
   private var line: String {
-    var words = [kind == .lostFile ? "lost file" : "damaged \(kind)"]
+    var words = [FindingReport.title(of: kind)]
     if let name = finding?.name { words.append("'\(DisplayName.escaped(name.bytes))'") }
     if let file = finding?.file { words.append(finding?.name == nil ? "of file \(file)" : "(id \(file))") }
     if let number = finding?.partNumber { words.append("part \(number)") }
@@ -39,7 +39,15 @@ struct FindingReport {
     return (places + [message]).joined(separator: ": ")
   }
 
-  private var json: JSONValue {
+  private static func title(of kind: Finding.Kind) -> String {
+    switch kind {
+    case .lostFile: "lost file"
+    case .uncommittedFile: "uncommitted file"
+    default: "damaged \(kind)"
+    }
+  }
+
+  var json: JSONValue {
     var members: [JSONValue.Member] = [.init("finding", .string(kind.description))]
     if let file = finding?.file { members.append(.init("file", .unsignedInteger(file.rawValue))) }
     if let name = finding?.name { members += DisplayName.jsonMembers(name.bytes) }

@@ -1,0 +1,203 @@
+import Codecs
+import LMDB
+import StorageIO
+
+/// What a rebuild has found in the segments, until all of them were looked at: kept on disk, so that memory does not
+/// grow with the store.
+///
+/// Belongs to one thread. What a crash leaves of it is thrown away, so nothing depends on its durability.
+final class RebuildScratch {
+  private static let mapByteCount = 1 << 40
+
+  /// A part record: what the index will say of it, and whose it is.
+  struct FoundPart: IndexEntry, Hashable {
+    let entry: PartEntry
+    let file: FileID
+    let partNumber: Int
+    /// Whether the payload was read and found damaged.
+    let isDamaged: Bool
+  }
+
+  /// A commit record that names a file.
+  struct FoundCommit: IndexEntry, Hashable {
+    let sequence: Sequence
+    let location: RecordLocation
+  }
+
+  /// A tombstone record.
+  struct FoundTombstone: IndexEntry, Hashable {
+    let location: RecordLocation
+  }
+
+  private enum Addition {
+    case part(PartID, FoundPart)
+    case manifest(FileID, FileEntry)
+    case commit([FileID], FoundCommit)
+    case tombstone(FileID, FoundTombstone)
+  }
+
+  private let environment: Environment
+  private let parts: Table
+  private let manifests: Table
+  private let commits: Table
+  private let tombstones: Table
+  /// Additions that are made in one transaction.
+  private let batchCount: Int
+  private var waiting: [Addition] = []
+  private var waitingParts: [PartID: FoundPart] = [:]
+  private var waitingCount = 0
+
+  init(in directory: FilePath, batchCount: Int) throws(StoreError) {
+    let (environment, tables) = try translatingIndex { () throws(LMDBError) in
+      let environment = try Environment(
+        directory: directory.bytes, mapByteCount: RebuildScratch.mapByteCount, maximumTableCount: 4,
+        maximumReaderCount: 4, creates: true, fileMode: 0o600)
+      return (environment, try environment.openTables(["parts", "manifests", "commits", "tombstones"], creates: true))
+    }
+    self.environment = environment
+    (parts, manifests, commits, tombstones) = (tables[0], tables[1], tables[2], tables[3])
+    self.batchCount = batchCount
+  }
+
+  // MARK: Filling
+
+  /// Adds a part. Of copies of one part an intact one is kept.
+  /// - Parameter isIntact: reads a payload; asked only where there are two to choose from.
+  func add(
+    _ id: PartID, _ part: FoundPart, isIntact: (PartEntry) throws(StoreError) -> Bool
+  ) throws(StoreError) {
+    if let earlier = try found(id) {
+      if !earlier.isDamaged { if try isIntact(earlier.entry) { return } }
+    }
+    waitingParts[id] = part
+    try add(.part(id, part), count: 1)
+  }
+
+  func add(_ id: FileID, manifest: FileEntry) throws(StoreError) {
+    try add(.manifest(id, manifest), count: 1 + manifest.manifest.extents.count / 64)
+  }
+
+  func add(_ ids: [FileID], commit: FoundCommit) throws(StoreError) {
+    try add(.commit(ids, commit), count: ids.count)
+  }
+
+  func add(_ id: FileID, tombstone: FoundTombstone) throws(StoreError) {
+    try add(.tombstone(id, tombstone), count: 1)
+  }
+
+  /// Makes what was added visible to those who look.
+  func flush() throws(StoreError) {
+    if waiting.isEmpty { return }
+    let transaction = try translatingIndex { () throws(LMDBError) in try environment.beginWrite() }
+    for addition in waiting {
+      switch addition {
+      case .part(let id, let part): try transaction.put(parts, id.key, part, appending: true)
+      case .manifest(let id, let manifest): try transaction.put(manifests, id.key, manifest)
+      case .commit(let ids, let commit): for id in ids { try transaction.put(commits, id.key, commit) }
+      case .tombstone(let id, let tombstone): try transaction.put(tombstones, id.key, tombstone)
+      }
+    }
+    do throws(LMDBError) { try transaction.commit() } catch { throw StoreError(error) }
+    waiting = []
+    waitingParts = [:]
+    waitingCount = 0
+  }
+
+  private func add(_ addition: Addition, count: Int) throws(StoreError) {
+    waiting.append(addition)
+    waitingCount += count
+    if waitingCount >= batchCount { try flush() }
+  }
+
+  private func found(_ id: PartID) throws(StoreError) -> FoundPart? {
+    if let part = waitingParts[id] { return part }
+    return try read { (transaction) throws(StoreError) in try transaction.entry(parts, id.key) }
+  }
+
+  // MARK: Looking
+
+  /// Looks at all that was flushed. Nothing may be added meanwhile.
+  func read<R>(_ body: (borrowing ReadTransaction) throws(StoreError) -> R) throws(StoreError) -> R {
+    let transaction = try translatingIndex { () throws(LMDBError) in try environment.beginRead() }
+    return try body(transaction)
+  }
+
+  func forEachManifest(
+    in transaction: borrowing ReadTransaction, _ body: (FileID, FileEntry) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    try transaction.forEach(manifests) { (key, entry: FileEntry) throws(StoreError) in
+      if let id = FileID(key: key) { try body(id, entry) }
+      return true
+    }
+  }
+
+  func commit(of id: FileID, in transaction: borrowing ReadTransaction) throws(StoreError) -> FoundCommit? {
+    try transaction.entry(commits, id.key)
+  }
+
+  func tombstone(of id: FileID, in transaction: borrowing ReadTransaction) throws(StoreError) -> FoundTombstone? {
+    try transaction.entry(tombstones, id.key)
+  }
+
+  /// Calls `body` with the parts of files that a commit record names and of which there is neither a manifest nor a
+  /// tombstone, in order of ids.
+  func forEachPartOfUnknownFile(_ body: (PartID, FoundPart) throws(StoreError) -> Void) throws(StoreError) {
+    try read { (transaction) throws(StoreError) in
+      try transaction.forEach(parts) { (key, part: FoundPart) throws(StoreError) in
+        let file = part.file.key
+        let manifest: FileEntry? = try transaction.entry(manifests, file)
+        let tombstone: FoundTombstone? = try transaction.entry(tombstones, file)
+        let commit: FoundCommit? = try transaction.entry(commits, file)
+        if manifest == nil, tombstone == nil, commit != nil, let id = PartID(key: key) { try body(id, part) }
+        return true
+      }
+    }
+  }
+
+  func part(_ id: PartID, in transaction: borrowing ReadTransaction) throws(StoreError) -> FoundPart? {
+    try transaction.entry(parts, id.key)
+  }
+}
+
+extension RebuildScratch.FoundPart {
+  func fields() -> [UInt8] {
+    var writer = ByteWriter(byteCount: 13)
+    writer.put(file.rawValue, at: 0)
+    writer.put(UInt32(partNumber), at: 8)
+    writer.put(UInt8(isDamaged ? 1 : 0), at: 12)
+    return writer.bytes + entry.fields()
+  }
+
+  init(decoding fields: [UInt8]) throws(FormatFailure) {
+    let reader = try expect(fields, 13 + PartEntry.Offset.end, "found part")
+    self.init(
+      entry: try PartEntry(decoding: Array(fields[13...])), file: FileID(rawValue: reader.get(0)),
+      partNumber: Int(reader.get(8, as: UInt32.self)), isDamaged: reader.get(12, as: UInt8.self) != 0)
+  }
+}
+
+extension RebuildScratch.FoundCommit {
+  func fields() -> [UInt8] {
+    var writer = ByteWriter(byteCount: 8 + RecordLocation.byteCount)
+    writer.put(sequence.rawValue, at: 0)
+    location.put(into: &writer, at: 8)
+    return writer.bytes
+  }
+
+  init(decoding fields: [UInt8]) throws(FormatFailure) {
+    let reader = try expect(fields, 8 + RecordLocation.byteCount, "found commit")
+    self.init(sequence: Sequence(rawValue: reader.get(0)), location: try RecordLocation(reader, at: 8))
+  }
+}
+
+extension RebuildScratch.FoundTombstone {
+  func fields() -> [UInt8] {
+    var writer = ByteWriter(byteCount: RecordLocation.byteCount)
+    location.put(into: &writer, at: 0)
+    return writer.bytes
+  }
+
+  init(decoding fields: [UInt8]) throws(FormatFailure) {
+    self.init(location: try RecordLocation(try expect(fields, RecordLocation.byteCount, "found tombstone"), at: 0))
+  }
+}

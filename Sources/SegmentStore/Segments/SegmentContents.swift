@@ -1,0 +1,182 @@
+import Codecs
+import StorageIO
+
+/// What lies in one segment file, by its own bytes: for those who have no index, or do not trust it.
+///
+/// With an intact footer the records are read from its table, else they are looked for. Belongs to one thread.
+final class SegmentContents {
+  let segment: SegmentID
+  /// Of the file.
+  let byteCount: Int
+  /// Nil when it is damaged, or of another store or segment.
+  let header: SegmentHeader?
+  /// Nil when there is none that can be believed.
+  let footer: SegmentFooter?
+  /// What a search for records could not read.
+  private(set) var unreadableByteCount = 0
+
+  private let file: File
+  private let storePrefix: UInt64
+
+  /// Memory for one piece of a payload or table.
+  private static let pieceByteCount = 1 << 20
+
+  /// - Throws: `.corrupt` when there is no such regular file, `.io`.
+  init(_ segment: SegmentID, in directory: Directory, storePrefix: UInt64) throws(StoreError) {
+    self.segment = segment
+    self.storePrefix = storePrefix
+    do throws(SystemCallFailure) {
+      // Not blocking: somebody may have put a pipe in its place.
+      file = try directory.open(segment.fileName, [.noFollow, .nonBlocking])
+      let status = try file.status()
+      byteCount = status.byteCount
+      guard status.kind == .file else {
+        throw SystemCallFailure(call: "open", subject: file.path.description, errorNumber: notARegularFile)
+      }
+    } catch  where error.isNotFound || error.isEscape || error.errorNumber == notARegularFile {
+      throw StoreError(.corrupt, "segment \(segment): \(error.subject) is missing, or is not a regular file")
+    } catch {
+      throw StoreError(error)
+    }
+    header = SegmentContents.header(of: file, segment, storePrefix)
+    footer = SegmentContents.footer(of: file, byteCount, segment, storePrefix)
+  }
+
+  /// Calls `body` with the header of each record, in order of offsets. That it is intact says nothing of the payload.
+  func forEachRecord(_ body: (RecordHeader) throws(StoreError) -> Void) throws(StoreError) {
+    if let footer { return try forEachRecord(in: footer, body) }
+    var window = RecordWindow(file: file, skipsUnreadable: true)
+    try scan.forEachHeader(in: &window, body)
+    unreadableByteCount = window.unreadableByteCount
+  }
+
+  /// Whether the payload of a record that was found here is what its header says.
+  func hasIntactPayload(_ record: RecordHeader) -> Bool {
+    var checksum: UInt32 = 0
+    var offset = record.offset + RecordHeader.byteCount
+    let end = offset + record.storedByteCount
+    while offset < end {
+      let count = min(SegmentContents.pieceByteCount, end - offset)
+      guard let piece = bytes(at: offset, count) else { return false }
+      checksum = piece.withRawSpan { CRC32C.checksum(of: $0, continuing: checksum) }
+      offset += count
+    }
+    return checksum == record.storedChecksum
+  }
+
+  /// The payload of a record that was found here; nil when it is damaged.
+  func payload(of record: RecordHeader) -> [UInt8]? {
+    guard let payload = bytes(at: record.offset + RecordHeader.byteCount, record.storedByteCount),
+      payload.withRawSpan({ CRC32C.checksum(of: $0) }) == record.storedChecksum
+    else { return nil }
+    return payload
+  }
+
+  /// Whether the record of a part is here and intact as the index has it.
+  func hasIntactPart(_ id: PartID, _ entry: PartEntry) -> Bool {
+    guard let bytes = bytes(at: entry.offset, RecordHeader.byteCount) else { return false }
+    do throws(FormatFailure) {
+      let record = try RecordHeader(
+        decoding: bytes, segment: segment, offset: entry.offset, storePrefix: storePrefix)
+      return record.part == id && PartEntry(record) == entry && hasIntactPayload(record)
+    } catch {
+      return false
+    }
+  }
+
+  /// The end of everything that is not zero, as far as it can be a record: what lies before it may be damaged and of use
+  /// all the same.
+  func dataEnd() -> Int {
+    var end = byteCount & ~(Format.alignment - 1)
+    while end > SegmentHeader.byteCount {
+      let start = max(SegmentHeader.byteCount, end - SegmentContents.pieceByteCount)
+      // What cannot be read is not known to be zero.
+      guard let piece = bytes(at: start, end - start) else { return end }
+      if let last = piece.lastIndex(where: { $0 != 0 }) { return Format.aligned(start + last + 1) }
+      end = start
+    }
+    return SegmentHeader.byteCount
+  }
+
+  // MARK: -
+
+  private var scan: RecordScan {
+    RecordScan(segment: segment, storePrefix: storePrefix, range: SegmentHeader.byteCount..<byteCount)
+  }
+
+  private func forEachRecord(
+    in footer: SegmentFooter, _ body: (RecordHeader) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    for (offset, count) in SegmentContents.pieces(of: footer) {
+      guard let table = bytes(at: offset, count) else {
+        throw StoreError(.io, "segment \(segment): its footer can no longer be read")
+      }
+      for start in stride(from: 0, to: table.count, by: RecordHeader.byteCount) {
+        let bytes = Array(table[start..<(start + RecordHeader.byteCount)])
+        if let header = header(inTable: bytes, footer) { try body(header) }
+      }
+    }
+  }
+
+  /// A copy in the table says where its record lies.
+  private func header(inTable bytes: [UInt8], _ footer: SegmentFooter) -> RecordHeader? {
+    let offset = Int(clamping: ByteReader(bytes).get(RecordHeader.Offset.offset, as: UInt64.self))
+    guard offset >= SegmentHeader.byteCount, offset < footer.tableOffset, offset % Format.alignment == 0 else {
+      return nil
+    }
+    do throws(FormatFailure) {
+      let header = try RecordHeader(decoding: bytes, segment: segment, offset: offset, storePrefix: storePrefix)
+      return header.recordByteCount <= footer.tableOffset - offset ? header : nil
+    } catch {
+      return nil
+    }
+  }
+
+  /// The bytes, all of them; nil when they are not there or cannot be read.
+  private func bytes(at offset: Int, _ count: Int) -> [UInt8]? {
+    do throws(SystemCallFailure) {
+      let bytes = try file.bytes(at: offset, byteCount: count)
+      return bytes.count == count ? bytes : nil
+    } catch {
+      return nil
+    }
+  }
+
+  private static func header(of file: File, _ segment: SegmentID, _ storePrefix: UInt64) -> SegmentHeader? {
+    do {
+      let header = try SegmentHeader(decoding: try file.bytes(at: 0, byteCount: SegmentHeader.byteCount))
+      return header.segment == segment && header.uuid.prefix == storePrefix ? header : nil
+    } catch {
+      return nil
+    }
+  }
+
+  private static func footer(
+    of file: File, _ byteCount: Int, _ segment: SegmentID, _ storePrefix: UInt64
+  ) -> SegmentFooter? {
+    guard byteCount >= SegmentHeader.byteCount + SegmentFooter.trailerByteCount else { return nil }
+    do {
+      let trailer = try file.bytes(
+        at: byteCount - SegmentFooter.trailerByteCount, byteCount: SegmentFooter.trailerByteCount)
+      let footer = try SegmentFooter(decodingTrailer: trailer, fileByteCount: byteCount)
+      guard footer.segment == segment, footer.storePrefix == storePrefix else { return nil }
+      var checksum: UInt32 = 0
+      for (offset, count) in pieces(of: footer) {
+        let piece = try file.bytes(at: offset, byteCount: count)
+        checksum = piece.withRawSpan { CRC32C.checksum(of: $0, continuing: checksum) }
+      }
+      return checksum == footer.tableChecksum ? footer : nil
+    } catch {
+      return nil
+    }
+  }
+
+  /// The table in pieces of whole headers.
+  private static func pieces(of footer: SegmentFooter) -> [(offset: Int, byteCount: Int)] {
+    let end = footer.tableOffset + footer.recordCount * RecordHeader.byteCount
+    return stride(from: footer.tableOffset, to: end, by: pieceByteCount).map { ($0, min(pieceByteCount, end - $0)) }
+  }
+}
+
+/// EISDIR stands for everything that is not a regular file.
+private let notARegularFile: Int32 = 21
