@@ -264,6 +264,13 @@ struct IndexWalk {
   }
 }
 
+extension Index {
+  /// What one short look says; `otherwise` where it cannot be read, which the walk tells.
+  func look<R>(otherwise: R, _ body: (borrowing ReadTransaction) throws(StoreError) -> R) -> R {
+    do throws(StoreError) { return try read(body) } catch { return otherwise }
+  }
+}
+
 /// What the parts of a file add up to.
 private struct PartSum {
   var count = 0
