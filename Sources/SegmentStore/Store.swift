@@ -43,10 +43,15 @@ public final class Store: Sendable {
   let budget: MemoryBudget
   let workers: WorkerPool
   private let isMapped: Bool
-  private let openLock: ByteLock
   private let session = Monitor(SessionState.none)
-  /// Nil once the store is closed.
-  private let openIndex: Monitor<Index?>
+  /// Nil once the store is closed: from then on its index may be made anew.
+  private let openIndex: Monitor<OpenIndex?>
+
+  /// The index, and the lock that says that somebody uses it.
+  private struct OpenIndex {
+    let index: Index
+    let lock: ByteLock
+  }
 
   /// The writing side, which comes with the first write.
   private enum SessionState {
@@ -80,12 +85,11 @@ public final class Store: Sendable {
     guard let lock = try locks.acquire(.store, .shared, timeoutSeconds: configuration.lockTimeoutSeconds) else {
       throw StoreError(.busy, "'\(path)': its index is being rebuilt")
     }
-    openLock = lock
     segmentDirectory = try directory.openSegments()
     reader = SegmentReader(
       directory: segmentDirectory, segmentByteCount: superblock.segmentByteCount,
       storePrefix: superblock.uuid.prefix)
-    openIndex = Monitor(try directory.openIndex(in: configuration.indexDirectory))
+    openIndex = Monitor(OpenIndex(index: try directory.openIndex(in: configuration.indexDirectory), lock: lock))
     if configuration.recoversAtOpen {
       IndexReplacement.removeLeftovers(in: directory)
       try recover()
@@ -188,8 +192,8 @@ public final class Store: Sendable {
 
   var index: Index {
     get throws(StoreError) {
-      guard let index = openIndex.withLock({ $0 }) else { throw StoreError(.invalidArgument, "the store is closed") }
-      return index
+      guard let open = openIndex.withLock({ $0 }) else { throw StoreError(.invalidArgument, "the store is closed") }
+      return open.index
     }
   }
 

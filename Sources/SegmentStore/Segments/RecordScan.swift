@@ -11,17 +11,22 @@ struct RecordScan {
   let range: Range<Int>
 
   /// Calls `body` with each valid header, in order of offsets.
+  /// - Parameter onNoRecord: called with each offset where a record should start and other bytes than zeros stand. What was
+  ///   punched out, or reserved and never used, is zero there.
   func forEachHeader(
-    in window: inout RecordWindow, _ body: (RecordHeader) throws(StoreError) -> Void
+    in window: inout RecordWindow, onNoRecord: (Int) -> Void = { _ in },
+    _ body: (RecordHeader) throws(StoreError) -> Void
   ) throws(StoreError) {
     var offset = range.lowerBound
     while offset + RecordHeader.byteCount <= range.upperBound {
-      if let header = header(try window.header(at: offset), at: offset),
+      let bytes = try window.header(at: offset)
+      if let header = header(bytes, at: offset),
         offset + header.recordByteCount <= range.upperBound
       {
         try body(header)
         offset += header.recordByteCount
       } else {
+        if bytes.contains(where: { $0 != 0 }) { onNoRecord(offset) }
         offset = try window.nextMagic(from: offset + Format.alignment, upTo: range.upperBound)
       }
     }

@@ -6,7 +6,7 @@ import StorageIO
 /// With an intact footer the records are read from its table, else they are looked for. Belongs to one thread.
 final class SegmentContents {
   let segment: SegmentID
-  /// Of the file.
+  /// Of the file, as far as a segment goes.
   let byteCount: Int
   /// Nil when it is damaged, or of another store or segment.
   let header: SegmentHeader?
@@ -14,6 +14,11 @@ final class SegmentContents {
   let footer: SegmentFooter?
   /// What a search for records could not read.
   private(set) var unreadableByteCount = 0
+  /// Where a search for records found something else than one, in the place of one.
+  private(set) var damagedOffsets: [Int] = []
+
+  /// So many places are remembered.
+  private static let maximumDamagedOffsetCount = 16
 
   private let file: File
   private let storePrefix: UInt64
@@ -29,7 +34,7 @@ final class SegmentContents {
       // Not blocking: somebody may have put a pipe in its place.
       file = try directory.open(segment.fileName, [.noFollow, .nonBlocking])
       let status = try file.status()
-      byteCount = status.byteCount
+      byteCount = min(status.byteCount, Format.segmentByteCounts.upperBound)
       guard status.kind == .file else {
         throw SystemCallFailure(call: "open", subject: file.path.description, errorNumber: notARegularFile)
       }
@@ -46,7 +51,10 @@ final class SegmentContents {
   func forEachRecord(_ body: (RecordHeader) throws(StoreError) -> Void) throws(StoreError) {
     if let footer { return try forEachRecord(in: footer, body) }
     var window = RecordWindow(file: file, skipsUnreadable: true)
-    try scan.forEachHeader(in: &window, body)
+    let onNoRecord = { [self] (offset: Int) in
+      if damagedOffsets.count < SegmentContents.maximumDamagedOffsetCount { damagedOffsets.append(offset) }
+    }
+    try scan.forEachHeader(in: &window, onNoRecord: onNoRecord, body)
     unreadableByteCount = window.unreadableByteCount
   }
 
@@ -96,6 +104,13 @@ final class SegmentContents {
       end = start
     }
     return SegmentHeader.byteCount
+  }
+
+  /// Whether nothing was ever written to it: its writer died before.
+  var isUnused: Bool {
+    guard header == nil, byteCount > 0 else { return dataEnd() <= SegmentHeader.byteCount }
+    guard let start = bytes(at: 0, min(byteCount, SegmentHeader.byteCount)) else { return false }
+    return start.allSatisfy { $0 == 0 } && dataEnd() <= SegmentHeader.byteCount
   }
 
   // MARK: -
