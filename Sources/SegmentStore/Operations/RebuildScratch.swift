@@ -64,11 +64,9 @@ final class RebuildScratch {
   /// Adds a part. Of copies of one part an intact one is kept.
   /// - Parameter isIntact: reads a payload; asked only where there are two to choose from.
   func add(
-    _ id: PartID, _ part: FoundPart, isIntact: (PartEntry) throws(StoreError) -> Bool
+    _ id: PartID, _ part: FoundPart, isIntact: (PartEntry) -> Bool
   ) throws(StoreError) {
-    if let earlier = try found(id) {
-      if !earlier.isDamaged { if try isIntact(earlier.entry) { return } }
-    }
+    if let earlier = try found(id), !earlier.isDamaged, isIntact(earlier.entry) { return }
     waitingParts[id] = part
     try add(.part(id, part), count: 1)
   }
@@ -78,7 +76,10 @@ final class RebuildScratch {
   }
 
   func add(_ ids: [FileID], commit: FoundCommit) throws(StoreError) {
-    try add(.commit(ids, commit), count: ids.count)
+    for start in stride(from: 0, to: ids.count, by: batchCount) {
+      let piece = Array(ids[start..<min(start + batchCount, ids.count)])
+      try add(.commit(piece, commit), count: piece.count)
+    }
   }
 
   func add(_ id: FileID, tombstone: FoundTombstone) throws(StoreError) {
