@@ -117,7 +117,7 @@ struct Rebuild {
     if recordCount == 0 && contents.header == nil && !contents.isBlank {
       return state.setAside(id, "it holds no record of segment \(id) of this store")
     }
-    if recordCount == 0 && used <= SegmentHeader.byteCount {
+    if recordCount == 0 && used <= SegmentHeader.byteCount && contents.damagedOffsets.isEmpty {
       if contents.byteCount == 0 { state.report(.damagedSegment, "the file is empty") { $0.segment = id } }
       return state.summary.unusedSegments.append(id)
     }

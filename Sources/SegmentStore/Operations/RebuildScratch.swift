@@ -36,6 +36,7 @@ final class RebuildScratch {
     case tombstone(FileID, FoundTombstone)
   }
 
+  private let directory: FilePath
   private let environment: Environment
   private let parts: Table
   private let manifests: Table
@@ -54,6 +55,7 @@ final class RebuildScratch {
         maximumReaderCount: 4, creates: true, fileMode: 0o600)
       return (environment, try environment.openTables(["parts", "manifests", "commits", "tombstones"], creates: true))
     }
+    self.directory = directory
     self.environment = environment
     (parts, manifests, commits, tombstones) = (tables[0], tables[1], tables[2], tables[3])
     self.batchCount = batchCount
@@ -98,7 +100,12 @@ final class RebuildScratch {
       case .tombstone(let id, let tombstone): try transaction.put(tombstones, id.key, tombstone)
       }
     }
-    do throws(LMDBError) { try transaction.commit() } catch { throw StoreError(error) }
+    do throws(LMDBError) { try transaction.commit() } catch {
+      guard Index.isDiskFull(at: directory) else { throw StoreError(error) }
+      throw StoreError(
+        .noSpace, "there is no room for what was found in the segments: \(error)",
+        advice: "free some space on this file system")
+    }
     waiting = []
     waitingParts = [:]
     waitingCount = 0

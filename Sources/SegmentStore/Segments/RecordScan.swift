@@ -36,6 +36,8 @@ struct RecordScan {
         offset = try window.nextMagic(from: offset + Format.alignment, upTo: range.upperBound)
       }
     }
+    guard offset < range.upperBound, !isTold else { return }
+    if try window.header(at: offset).contains(where: { $0 != 0 }) { onDamage(offset) }
   }
 
   private func header(_ bytes: [UInt8], at offset: Int) -> RecordHeader? {
