@@ -54,7 +54,9 @@ extension Rebuild {
   static func tidy(_ segments: Directory, _ summary: RebuildSummary) throws(StoreError) {
     try translating { () throws(SystemCallFailure) in
       for id in summary.unusedSegments { try segments.removeFile(id.fileName) }
-      for id in summary.strangeSegments { try segments.rename(id.fileName, to: freeName(id, segments), replacing: false) }
+      for id in summary.strangeSegments {
+        try segments.rename(id.fileName, to: freeName(id, segments), replacing: false)
+      }
       try segments.sync()
     }
   }

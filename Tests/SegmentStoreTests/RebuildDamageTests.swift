@@ -19,7 +19,9 @@ import Testing
     for segment in reference.segments {
       // One record of each kind, at a place in each of its fields and anywhere in its payload.
       for kind in [RecordKind.part, .manifest, .commit, .tombstone] {
-        guard let record = segment.records.filter({ $0.kind == kind }).randomElement(using: &generator) else { continue }
+        guard let record = segment.records.filter({ $0.kind == kind }).randomElement(using: &generator) else {
+          continue
+        }
         var places = [0, 4, 8, 20, 30, 50, 70, 120].map { $0 + generator.below(4) }
         if record.storedByteCount > 0 { places += [128, 128 + generator.below(record.storedByteCount)] }
         for place in Set([places[generator.below(places.count)], places[places.count - 1]]) {

@@ -33,7 +33,8 @@ final class ReferenceStore {
     var doomed: [FileID] = []
     for number in 0..<24 {
       let byteCount = [0, 100, 9000, 120_000, 260_000][number % 5]
-      let bytes = number % 3 == 0 ? Corpus(seed: UInt64(number)).bytes(byteCount) : noise(byteCount, seed: UInt64(number))
+      let bytes =
+        number % 3 == 0 ? Corpus(seed: UInt64(number)).bytes(byteCount) : noise(byteCount, seed: UInt64(number))
       let stored = try fixture.put(bytes, as: "file \(number)", options)
       if number % 6 == 5 {
         doomed.append(stored.id)
@@ -90,7 +91,8 @@ final class ReferenceStore {
   ///   - leavesNoTrace: Nothing may be left that knows of the damage.
   ///   - mustReport: Whether a file that is not exact must be among the findings of the rebuild.
   func check(
-    _ place: String, hits: Set<FileID>, leavesNoTrace: Bool = false, damage: () throws -> Void, mustReport: () -> Bool = { false },
+    _ place: String, hits: Set<FileID>, leavesNoTrace: Bool = false, damage: () throws -> Void,
+    mustReport: () -> Bool = { false },
     afterwards: ([Finding]) throws -> Void = { _ in }
   ) throws {
     try fixture.store.close()

@@ -128,7 +128,9 @@ final class SegmentContents {
   // MARK: -
 
   private var scan: RecordScan {
-    RecordScan(segment: segment, storePrefix: storePrefix, range: SegmentHeader.byteCount..<max(SegmentHeader.byteCount, byteCount))
+    RecordScan(
+      segment: segment, storePrefix: storePrefix,
+      range: SegmentHeader.byteCount..<max(SegmentHeader.byteCount, byteCount))
   }
 
   private func forEachRecord(
