@@ -8,11 +8,13 @@ extension MutableRawSpan {
     }
   }
 
-  /// Sets every byte of the span to zero.
-  mutating func fillWithZeros() {
-    // Safe: the buffer is exactly the span.
+  /// Sets every byte of the span from `start` on to zero.
+  public mutating func fillWithZeros(from start: Int = 0) {
+    precondition(0 <= start && start <= byteCount, "from \(start) of \(byteCount) bytes")
+    // Safe: the start is checked, and the buffer is exactly the span.
     unsafe withUnsafeMutableBytes { target in
-      _ = unsafe target.initializeMemory(as: UInt8.self, repeating: 0)
+      _ = unsafe UnsafeMutableRawBufferPointer(rebasing: target[start...]).initializeMemory(
+        as: UInt8.self, repeating: 0)
     }
   }
 }

@@ -55,17 +55,57 @@ internal import CZlib
     }
   }
 
+  /// Decodes as much as it can of a payload that is damaged or cut off, and fills the rest of `destination` with zeros.
+  ///
+  /// What comes out of a damaged stream may be wrong long before zlib notices: only a checksum tells.
+  /// - Parameter stored: the payload, or the bytes of it before the place where it was cut.
+  /// - Returns: How many bytes came out; all of `destination` when nothing was seen to be wrong.
+  /// - Throws: ``CodecFailure`` `.unsupportedCodec`; `.engineFailure` when there is no memory.
+  public func decodeStart(
+    of stored: RawSpan, with codec: Codec, into destination: inout MutableRawSpan
+  ) throws(CodecFailure) -> Int {
+    let byteCount: Int
+    switch codec {
+    case .stored:
+      byteCount = min(stored.byteCount, destination.byteCount)
+      destination.copyBytes(of: stored.extracting(first: byteCount))
+    case .zeros:
+      destination.fillWithZeros()
+      return destination.byteCount
+    case .zlib:
+      let stream = unsafe try readyStream()
+      let status = unsafe run(stream, stored, into: &destination)
+      // Safe: the stream is initialised; only a number is read from it.
+      byteCount = unsafe min(Int(stream.pointee.total_out), destination.byteCount)
+      if status == Z_MEM_ERROR || status == Z_STREAM_ERROR {
+        throw unsafe .engine("inflate of \(stored.byteCount) bytes", status, stream)
+      }
+    default: throw .unsupported(codec)
+    }
+    destination.fillWithZeros(from: byteCount)
+    return byteCount
+  }
+
   /// Decompresses a stream of the zlib format in one go.
   private func inflate(_ stored: RawSpan, into destination: inout MutableRawSpan) throws(CodecFailure) {
     let byteCounts = (stored: stored.byteCount, raw: destination.byteCount)
-    precondition(byteCounts.stored <= Int(UInt32.max), "a zlib part of \(byteCounts.stored) stored bytes")
-    precondition(byteCounts.raw <= Int(UInt32.max), "a zlib part of \(byteCounts.raw) bytes")
     let stream = unsafe try readyStream()
-    let status = unsafe stored.withUnsafeBytes { stored in
+    let status = unsafe run(stream, stored, into: &destination)
+    try unsafe check(status, stream, byteCounts)
+  }
+
+  /// Has zlib take all of `stored`, or as much as it understands, and says how that ended.
+  private func run(
+    _ stream: UnsafeMutablePointer<z_stream>, _ stored: RawSpan, into destination: inout MutableRawSpan
+  ) -> CInt {
+    let rawByteCount = destination.byteCount
+    precondition(stored.byteCount <= Int(UInt32.max), "a zlib part of \(stored.byteCount) stored bytes")
+    precondition(rawByteCount <= Int(UInt32.max), "a zlib part of \(rawByteCount) bytes")
+    return unsafe stored.withUnsafeBytes { stored in
       unsafe destination.withUnsafeMutableBytes { destination in
         // Safe: both buffers outlive the only call that uses them.
         unsafe stream.setInput(stored)
-        if byteCounts.raw > 0 {
+        if rawByteCount > 0 {
           unsafe stream.setOutput(destination)
           return unsafe CZlib.inflate(stream, Z_FINISH)
         }
@@ -76,7 +116,6 @@ internal import CZlib
         }
       }
     }
-    try unsafe check(status, stream, byteCounts)
   }
 
   /// Turns what zlib says at the end of a part into a failure, unless the part is whole.

@@ -63,6 +63,11 @@ package struct ParsedOptions: Hashable, Sendable {
     try parsed(longName) { (text) throws(UsageError) in try ByteSize.parse(text) }
   }
 
+  /// The value as a range of bytes, by ``ByteSelection/parse(_:)``.
+  package func byteSelection(of longName: String) throws(UsageError) -> ByteSelection? {
+    try parsed(longName) { (text) throws(UsageError) in try ByteSelection.parse(text) }
+  }
+
   /// The value as a length of time in seconds, by ``TimeSpan/parse(_:)``.
   package func seconds(of longName: String) throws(UsageError) -> Double? {
     try parsed(longName) { (text) throws(UsageError) in try TimeSpan.parse(text) }

@@ -24,6 +24,8 @@ public final class Store: Sendable {
     package var isMapped: Bool?
     /// False for those who only look, and must change nothing.
     package var recoversAtOpen = true
+    /// False for those who look at the segments alone: whatever needs the index then fails.
+    package var opensIndex = true
     /// Nil: the store's own. Otherwise the directory of an index that was made elsewhere, for looking only.
     package var indexDirectory: FilePath?
 
@@ -42,14 +44,16 @@ public final class Store: Sendable {
   let reserve: Reserve
   let budget: MemoryBudget
   let workers: WorkerPool
+  let zeroDigests = ZeroDigests()
+  let quota: Quota
   private let isMapped: Bool
   private let session = Monitor(SessionState.none)
   /// Nil once the store is closed: from then on its index may be made anew.
-  private let openIndex: Monitor<OpenIndex?>
+  private let open: Monitor<Open?>
 
-  /// The index, and the lock that says that somebody uses it.
-  private struct OpenIndex {
-    let index: Index
+  /// The index, unless it is not wanted, and the lock that says that somebody uses the store.
+  private struct Open {
+    let index: Index?
     let lock: ByteLock
   }
 
@@ -58,6 +62,8 @@ public final class Store: Sendable {
     case none
     case starting
     case open(WriterSession)
+    /// A sync failed before there was a session: this process writes no more.
+    case failed(StoreError)
     case closed
   }
 
@@ -66,11 +72,17 @@ public final class Store: Sendable {
   /// Opens the store in the directory `path`, and puts right what a writer that died has left.
   /// - Throws: `.noStore`, `.notAStore`, `.newerFormat`, `.indexDamaged`, `.memoryLimitTooSmall` (which names the
   ///   smallest that works), `.busy`, `.io`.
-  public init(at path: FilePath, _ configuration: Configuration = Configuration()) throws(StoreError) {
-    let directory = try StoreDirectory(opening: path)
-    self.path = path
+  public convenience init(
+    at path: FilePath, _ configuration: Configuration = Configuration()
+  ) throws(StoreError) {
+    try self.init(StoreDirectory(opening: path), configuration)
+  }
+
+  init(_ directory: StoreDirectory, _ configuration: Configuration) throws(StoreError) {
+    path = directory.path
     self.configuration = configuration
     superblock = directory.superblock
+    quota = Quota(limitByteCount: superblock.quotaByteCount)
     isMapped = configuration.isMapped ?? directory.fileSystem.protectsMappedWrites
     let workerCount = try MemoryPlan.workerCount(
       wanted: configuration.wantedWorkerCount,
@@ -89,8 +101,9 @@ public final class Store: Sendable {
     reader = SegmentReader(
       directory: segmentDirectory, segmentByteCount: superblock.segmentByteCount,
       storePrefix: superblock.uuid.prefix)
-    openIndex = Monitor(OpenIndex(index: try directory.openIndex(in: configuration.indexDirectory), lock: lock))
-    if configuration.recoversAtOpen {
+    let index = configuration.opensIndex ? try directory.openIndex(in: configuration.indexDirectory) : nil
+    self.open = Monitor(Open(index: index, lock: lock))
+    if configuration.recoversAtOpen && configuration.opensIndex {
       IndexReplacement.removeLeftovers(in: directory)
       try recover()
     }
@@ -108,7 +121,7 @@ public final class Store: Sendable {
     let open = session.wait { state -> WriterSession?? in
       switch state {
       case .starting: return nil
-      case .none, .closed:
+      case .none, .failed, .closed:
         state = .closed
         return .some(nil)
       case .open(let session):
@@ -118,11 +131,14 @@ public final class Store: Sendable {
     }
     workers.close()
     // The index closes with its last user, so that the same process may open the store again.
-    defer { openIndex.withLock { $0 = nil } }
+    defer { self.open.withLock { $0 = nil } }
     guard let open else { return }
     defer { reserve.refill() }
     try open.close(of: self)
   }
+
+  /// What tells this store from all others, as RFC 9562 writes it.
+  public var uuid: String { superblock.uuid.description }
 
   // MARK: Files
 
@@ -136,26 +152,26 @@ public final class Store: Sendable {
     cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
   ) throws(StoreError) -> StoredFile {
     try PutPipeline(
-      store: self, session: try writerSession(), name: name, options: options, cancellation: cancellation,
-      progress: progress
+      store: self, session: try writerSession(), name: name, options: options,
+      cancellation: cancellation, progress: progress
     ).run(source)
   }
 
-  /// Restores a file: exactly, or it fails and leaves nothing under the name of the target.
+  /// Restores a file, or some of its bytes: exactly, or it fails and leaves nothing under the name of the target.
   ///
   /// Waits for nobody but a delete of the same file. A restored file is durable, with its mode and date.
-  /// - Throws: `.notFound`; `.corrupt`, which names file, part, segment and offset; `.exists`, `.unusableFile`,
-  ///   `.noSpace`, `.busy`, `.cancelled`, `.memoryLimitTooSmall`, `.io`.
-  public func get(
-    _ id: FileID, to target: GetTarget, cancellation: Cancellation = Cancellation(),
-    progress: @escaping @Sendable (Int) -> Void = { _ in }
-  ) throws(StoreError) {
-    _ = try readyEntry(id)
-    let lock = try lock(id, .shared, cancellation)
+  /// - Returns: What of a damaged file could not be restored exactly, for a get that salvages; otherwise nothing.
+  /// - Throws: `.notFound`; `.corrupt`, which names file, part, segment and offset, and has all `losses`; `.exists`,
+  ///   `.unusableFile`, `.noSpace`, `.busy`, `.cancelled`, `.memoryLimitTooSmall`, `.io`; `.invalidArgument` for a range
+  ///   that begins behind the end, and for options that exclude one another.
+  @discardableResult public func get(
+    _ id: FileID, to target: GetTarget, _ options: GetOptions = GetOptions(),
+    cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
+  ) throws(StoreError) -> LossReport {
+    let (lock, entry) = try readLocked(id, cancellation)
     defer { withExtendedLifetime(lock) {} }
-    // Looked at again: only under the lock can nobody delete it.
-    let entry = try readyEntry(id)
-    try GetPipeline(store: self, cancellation: cancellation, progress: progress).run(id, entry, to: target)
+    return try GetPipeline(store: self, options: options, cancellation: cancellation, progress: progress)
+      .run(id, entry, to: target)
   }
 
   /// Deletes a file. On return it is gone for good, and its space given back where the file system can.
@@ -192,8 +208,8 @@ public final class Store: Sendable {
 
   var index: Index {
     get throws(StoreError) {
-      guard let open = openIndex.withLock({ $0 }) else { throw StoreError(.invalidArgument, "the store is closed") }
-      return open.index
+      guard let index = open.withLock({ $0?.index }) else { throw StoreError(.invalidArgument, "the store is closed") }
+      return index
     }
   }
 
@@ -203,6 +219,7 @@ public final class Store: Sendable {
       switch state {
       case .starting: return nil
       case .open(let session): return .success(session)
+      case .failed(let error): return .failure(error)
       case .closed: return .failure(StoreError(.invalidArgument, "the store is closed"))
       case .none:
         state = .starting
@@ -218,7 +235,7 @@ public final class Store: Sendable {
       session.withLock { $0 = .open(made) }
       return made
     } catch {
-      session.withLock { $0 = .none }
+      session.withLock { $0 = error.code == .durabilityUnknown ? .failed(error) : .none }
       throw error
     }
   }
@@ -248,6 +265,16 @@ public final class Store: Sendable {
       throw StoreError(.notFound, "file \(id) '\(entry.manifest.name)' is not ready: it is still being stored")
     }
     return entry
+  }
+
+  /// A ready file that nobody deletes as long as the lock lives.
+  func readLocked(
+    _ id: FileID, _ cancellation: Cancellation
+  ) throws(StoreError) -> (lock: ByteLock, entry: FileEntry) {
+    _ = try readyEntry(id)
+    let lock = try lock(id, .shared, cancellation)
+    // Looked at again: only under the lock can nobody delete it.
+    return (lock, try readyEntry(id))
   }
 
   private func lock(

@@ -15,6 +15,12 @@ struct StoreDirectory {
 
   // MARK: Opening
 
+  private init(path: FilePath, superblock: Superblock, fileSystem: FileSystem.Kind) {
+    self.path = path
+    self.superblock = superblock
+    self.fileSystem = fileSystem
+  }
+
   init(opening path: FilePath) throws(StoreError) {
     self.path = path
     fileSystem = try StoreDirectory.localFileSystem(of: path)
@@ -41,8 +47,47 @@ struct StoreDirectory {
     }
   }
 
+  /// Opens a store whose STORE may be gone: its segments say the same, but for the part size, which only puts need.
+  static func salvaging(
+    _ path: FilePath, onFinding: (Finding) -> Void
+  ) throws(StoreError) -> StoreDirectory {
+    do throws(StoreError) {
+      return try StoreDirectory(opening: path)
+    } catch  where error.code == .corrupt || error.code == .notAStore || error.code == .io {
+      let segments: Directory
+      do throws(SystemCallFailure) {
+        segments = try Directory.open(path.appending(segmentsName))
+      } catch let failure {
+        throw StoreError(.notAStore, "'\(path)': is not a pfs store, and has no segments: \(failure)")
+      }
+      guard let header = try firstHeader(in: segments) else { throw error }
+      onFinding(Finding(.storeFile, "\(error.message); the segments were asked instead"))
+      let partByteCount = Format.maximumPartByteCount(segmentByteCount: header.segmentByteCount)
+      return StoreDirectory(
+        path: path,
+        superblock: Superblock(
+          uuid: header.uuid, segmentByteCount: header.segmentByteCount,
+          partByteCount: min(Format.defaultPartByteCount, partByteCount),
+          createdNanoseconds: header.createdNanoseconds),
+        fileSystem: try localFileSystem(of: path))
+    }
+  }
+
+  /// The header of the first segment that has an intact one.
+  private static func firstHeader(in segments: Directory) throws(StoreError) -> SegmentHeader? {
+    let names = try translating { () throws(SystemCallFailure) in try segments.entries() }
+    for name in names where SegmentID(fileName: name) != nil {
+      do {
+        let file = try segments.open(name, [.noFollow, .nonBlocking])
+        return try SegmentHeader(decoding: try file.bytes(at: 0, byteCount: SegmentHeader.byteCount))
+      } catch {}
+    }
+    return nil
+  }
+
   func openSegments() throws(StoreError) -> Directory {
     do throws(SystemCallFailure) { return try Directory.open(path.appending(StoreDirectory.segmentsName)) } catch {
+      guard error.isNotFound else { throw StoreError(error) }
       throw StoreError(.notAStore, "'\(path)': its segments cannot be opened: \(error)")
     }
   }
@@ -172,17 +217,25 @@ struct StoreDirectory {
   private static func removeLeftovers(_ prefix: [UInt8], from parent: Directory) {
     do throws(SystemCallFailure) {
       for entry in try parent.entries() where entry.starts(with: prefix) {
-        let locks = parent.path.appending(entry).appending(LockBytes.fileName)
         do throws(SystemCallFailure) {
-          // Not one that was begun just now, between its file and its lock.
-          let age = Clock.wallNanoseconds() - (try FileSystem.status(of: locks).modifiedNanoseconds)
-          guard age > leftoverAgeNanoseconds else { continue }
-          let lock = try ByteLock.acquire(
-            locks, byte: LockBytes.Subject.store.byte, .exclusive, timeoutSeconds: 0)
-          if lock != nil { remove(entry, from: parent) }
+          if try isAbandoned(parent.path.appending(entry)) { remove(entry, from: parent) }
         } catch {}
       }
     } catch {}
+  }
+
+  /// Whether nobody is at it any more: not one that was begun just now, between its directory and its lock.
+  private static func isAbandoned(_ path: FilePath) throws(SystemCallFailure) -> Bool {
+    let locks = path.appending(LockBytes.fileName)
+    var hasLocks = true
+    let status: FileStatus
+    do throws(SystemCallFailure) { status = try FileSystem.status(of: locks) } catch  where error.isNotFound {
+      hasLocks = false
+      status = try FileSystem.status(of: path)
+    }
+    guard Clock.wallNanoseconds() - status.modifiedNanoseconds > leftoverAgeNanoseconds else { return false }
+    guard hasLocks else { return true }
+    return try ByteLock.acquire(locks, byte: LockBytes.Subject.store.byte, .exclusive, timeoutSeconds: 0) != nil
   }
 
   private static let leftoverAgeNanoseconds: Int64 = 60_000_000_000
@@ -253,6 +306,8 @@ extension Store {
     public var segmentByteCount = Format.defaultSegmentByteCount
     /// 4 KiB to half a segment.
     public var partByteCount = Format.defaultPartByteCount
+    /// The most bytes that stored files may take, with their headers; nil for no limit.
+    public var quotaByteCount: Int?
 
     public init() {}
   }
@@ -277,11 +332,14 @@ extension Store {
         "a part size of \(describe(options.partByteCount)): with segments of \(describe(segmentByteCount)) it must be "
           + "\(describe(Format.minimumPartByteCount)) to \(describe(largest))")
     }
+    if let quotaByteCount = options.quotaByteCount, quotaByteCount < 1 {
+      throw StoreError(.invalidArgument, "a quota of \(quotaByteCount) bytes: it must be at least 1")
+    }
     let uuid = try translating { () throws(SystemCallFailure) in try StoreUUID() }
     try StoreDirectory.create(
       at: path,
       Superblock(
         uuid: uuid, segmentByteCount: segmentByteCount, partByteCount: options.partByteCount,
-        createdNanoseconds: Clock.wallNanoseconds()))
+        createdNanoseconds: Clock.wallNanoseconds(), quotaByteCount: options.quotaByteCount))
   }
 }

@@ -34,6 +34,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let unusableFile = Code(description: "unusable file")
     /// A system call failed.
     public static let io = Code(description: "I/O error")
+    /// The process or the system has no more memory or open files.
+    public static let systemLimit = Code(description: "system limit")
     /// The caller asked to stop; what had begun was undone.
     public static let cancelled = Code(description: "cancelled")
     /// A sync failed earlier, so what this process wrote since may be lost; it writes no more.
@@ -48,17 +50,22 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
   public let message: String
   /// What to do about it, when there is something.
   public let advice: String?
+  /// Of a get that failed because its file is damaged: all that is.
+  public let losses: LossReport?
 
   public var description: String { message }
 
-  public init(_ code: Code, _ message: String, advice: String? = nil) {
+  public init(_ code: Code, _ message: String, advice: String? = nil, losses: LossReport? = nil) {
     self.code = code
     self.message = message
     self.advice = advice
+    self.losses = losses
   }
 
   /// The same error, with where it happened said first.
-  func within(_ place: String) -> StoreError { StoreError(code, "\(place): \(message)", advice: advice) }
+  func within(_ place: String) -> StoreError {
+    StoreError(code, "\(place): \(message)", advice: advice, losses: losses)
+  }
 }
 
 // MARK: The one place where the errors of the fences become the store's
@@ -88,7 +95,12 @@ extension StoreError {
     if error.isNoSpace || error.isMapFull {
       self.init(
         .noSpace, "the index has no room: \(error)", advice: "free some space on this file system")
-    } else if error.isDamaged || error.isPanic || error.isNotFound {
+    } else if error.isPanic {
+      // A write of this process failed half-way, and LMDB does not go on; what is on disk is sound.
+      self.init(
+        .durabilityUnknown, "index: \(error); whether an earlier change is on the device is not known",
+        advice: "check the device, then open the store again: it then shows what is durable")
+    } else if error.isDamaged || error.isNotFound {
       // A table that is not there is no table that was never made: all are made with the index.
       self.init(.indexDamaged, "the index is damaged: \(error)", advice: StoreError.indexAdvice)
     } else {
@@ -97,7 +109,7 @@ extension StoreError {
   }
 
   init(_ failure: CodecFailure) {
-    self.init(.corrupt, failure.description)
+    self.init(failure.code == .engineFailure ? .systemLimit : .corrupt, failure.description)
   }
 
   /// An entry of the index that does not hold together.
@@ -111,6 +123,11 @@ extension StoreError {
 /// Runs `body`, turning a failed system call into the store's error.
 func translating<R>(_ body: () throws(SystemCallFailure) -> R) throws(StoreError) -> R {
   do throws(SystemCallFailure) { return try body() } catch { throw StoreError(error) }
+}
+
+/// Runs `body`, turning a failed call on a file that the user named into the store's error.
+func translatingUser<R>(_ body: () throws(SystemCallFailure) -> R) throws(StoreError) -> R {
+  do throws(SystemCallFailure) { return try body() } catch { throw StoreError(user: error) }
 }
 
 /// Runs `body`, turning an error of the index into the store's.

@@ -19,7 +19,8 @@ public final class ByteLock: Sendable {
   public static func acquire(
     _ path: FilePath, byte: Int64, _ mode: Mode, timeoutSeconds: Double, isCancelled: () -> Bool = { false }
   ) throws(SystemCallFailure) -> ByteLock? {
-    let file = try File.open(path, .write)
+    // A shared lock needs no more than reading, so that what is mounted for reading only can be read.
+    let file = try File.open(path, mode == .shared ? [] : .write)
     let deadline = Clock.monotonicNanoseconds() + Int64(max(0, min(timeoutSeconds, 1e9)) * 1e9)
     var pauseMicroseconds: UInt32 = 200
     while true {
@@ -35,10 +36,29 @@ public final class ByteLock: Sendable {
 
   /// Whether anybody, this process included, holds a lock on the byte.
   public static func isHeld(_ path: FilePath, byte: Int64) throws(SystemCallFailure) -> Bool {
-    let file = try File.open(path, .write)
+    let file = try File.open(path)
     let answer = try retrying("fcntl(F_OFD_GETLK)", "'\(path)'") {
       pfs_lock_would_wait(file.descriptor, byte, F_WRLCK)
     }
     return answer == 1
+  }
+}
+
+extension File {
+  /// Locks the file as a whole against everybody else who does so, until ``unlock()`` or until the last reference to it
+  /// goes. The file must be open for writing.
+  /// - Returns: False when somebody has it locked already.
+  public func lock() throws(SystemCallFailure) -> Bool {
+    do throws(SystemCallFailure) {
+      try retrying("fcntl(F_OFD_SETLK)", "'\(path)'") { pfs_lock_byte(descriptor, 0, F_WRLCK) }
+      return true
+    } catch  where error.errorNumber == EAGAIN || error.errorNumber == EACCES {
+      return false
+    }
+  }
+
+  /// Lets go of ``lock()``.
+  public func unlock() throws(SystemCallFailure) {
+    try retrying("fcntl(F_OFD_SETLK)", "'\(path)'") { pfs_lock_byte(descriptor, 0, F_UNLCK) }
   }
 }

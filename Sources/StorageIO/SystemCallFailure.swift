@@ -36,6 +36,8 @@ public struct SystemCallFailure: Error, Hashable, Sendable, CustomStringConverti
   public var isNotFound: Bool { errorNumber == ENOENT || errorNumber == ENOTDIR }
   public var isExists: Bool { errorNumber == EEXIST }
   public var isNotSupported: Bool { errorNumber == EOPNOTSUPP || errorNumber == ENOSYS || errorNumber == EINVAL }
+  /// The process or the system has no more open files or memory: says nothing about the file.
+  public var isOutOfResources: Bool { errorNumber == EMFILE || errorNumber == ENFILE || errorNumber == ENOMEM }
   public var isBrokenPipe: Bool { errorNumber == EPIPE }
   public var isInterrupted: Bool { errorNumber == EINTR }
   public var isReadOnlyOrForbidden: Bool { errorNumber == EROFS || errorNumber == EACCES || errorNumber == EPERM }

@@ -41,12 +41,15 @@ struct CommandError: Error, Sendable {
   let status: ExitStatus
   /// One printable line; nil when there is nobody to tell, or it was told already.
   let message: String?
+  /// What belongs to the message and is too much for its line.
+  let details: [String]
   /// What to do about it, where there is something to do.
   let advice: String?
 
-  init(_ status: ExitStatus, _ message: String?, advice: String? = nil) {
+  init(_ status: ExitStatus, _ message: String?, details: [String] = [], advice: String? = nil) {
     self.status = status
     self.message = message
+    self.details = details
     self.advice = advice
   }
 
@@ -60,7 +63,9 @@ struct CommandError: Error, Sendable {
       if message.hasPrefix(quoted) { message.removeFirst(quoted.count) }
       message = "\(shown): \(message)"
     }
-    self.init(ExitStatus(error.code), message, advice: error.advice.map(DisplayName.escaped))
+    self.init(
+      ExitStatus(error.code), message, details: error.losses.map { LossLines($0).damage } ?? [],
+      advice: error.advice.map(DisplayName.escaped))
   }
 
   init(_ error: UsageError, advice: String? = nil) {

@@ -62,11 +62,14 @@ final class Output: Sendable {
     if isVerbose { tell(line) }
   }
 
-  /// Says what went wrong, and on the next line what to do about it.
+  /// Says what went wrong, and on the next lines more of it and what to do about it.
   func report(_ error: CommandError) {
     guard let message = error.message else { return }
-    tell(message + (error.advice.map { "\n  \($0)" } ?? ""))
+    tell(([message] + error.details + (error.advice.map { [$0] } ?? [])).joined(separator: "\n  "))
   }
+
+  /// Writes a result as one line of JSON where standard output is for something else.
+  func resultBesideOutput(_ object: JSONValue) { terminal.tell(prefixed(object.serialized + "\n")) }
 
   private func tell(_ text: String) {
     let place = commandName.map { "pfs: \($0): " } ?? "pfs: "

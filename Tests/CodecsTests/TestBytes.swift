@@ -93,6 +93,19 @@ extension PartDecoder {
     return destination
   }
 
+  /// What comes out of a damaged or cut off `stored`, and how many bytes that are.
+  func decodedStart(
+    _ stored: [UInt8], _ codec: Codec, byteCount: Int
+  ) throws(CodecFailure) -> (bytes: [UInt8], byteCount: Int) {
+    var destination = [UInt8](repeating: 0xaa, count: byteCount)
+    let count = try destination.lendMutable { (destination) throws(CodecFailure) in
+      try stored.lend { (stored) throws(CodecFailure) in
+        try self.decodeStart(of: stored, with: codec, into: &destination)
+      }
+    }
+    return (destination, count)
+  }
+
   /// The failure that decoding ends with, or nil when it succeeds.
   func failure(_ stored: [UInt8], _ codec: Codec, byteCount: Int) -> CodecFailure? {
     do throws(CodecFailure) {

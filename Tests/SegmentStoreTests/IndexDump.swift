@@ -87,7 +87,7 @@ extension StoreFixture {
   ) throws -> (summary: RebuildSummary, findings: [Finding]) {
     var findings: [Finding] = []
     let summary = try Store.rebuild(at: path, configuration ?? self.configuration) { findings.append($0) }
-    #expect(summary.findingCount == findings.count { $0.isDamage })
+    #expect(summary.findingCount == findings.count { $0.kind != .uncommittedFile })
     try open()
     return (summary, findings)
   }

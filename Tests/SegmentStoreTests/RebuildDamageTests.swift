@@ -101,7 +101,7 @@ import Testing
       try FilesOnDisk.write(second.bytes, to: first.path)
       try FilesOnDisk.write(first.bytes, to: second.path)
     } afterwards: { (findings: [Finding]) throws in
-      #expect(findings.count { $0.kind == .damagedSegment } >= 2)
+      #expect(findings.count { $0.kind == .segment } >= 2)
       // Who gives them their names back has everything again.
       #expect(try fileBytes("\(second.path).unknown") == first.bytes)
       #expect(try fileBytes("\(first.path).unknown") == second.bytes)
@@ -128,7 +128,7 @@ import Testing
       try reference.check("a \(what)", hits: []) {
         try make()
       } afterwards: { (findings: [Finding]) throws in
-        #expect(findings.map(\.kind) == [.damagedSegment], "a \(what)")
+        #expect(findings.map(\.kind) == [.segment], "a \(what)")
         #expect(try FilesOnDisk.exists("\(place).unknown"), "a \(what) was removed")
         // A number that was seen is not given out, even if nothing came of it.
         #expect(try IndexDump(reference.fixture.store).counters.nextSegment > 77)

@@ -27,7 +27,8 @@ public struct RebuildSummary: Hashable, Sendable {
 struct Rebuild {
   let superblock: Superblock
   let segments: Directory
-  let highWater: HighWater
+  /// Nil where nothing is to be written but the index.
+  let highWater: HighWater?
   /// The memory that changes of LMDB may take.
   let limitByteCount: Int
   /// Whether files that no commit record names are entered too, as ready: for those who want all that can be had.
@@ -65,7 +66,7 @@ struct Rebuild {
 
   /// Looks at every record of every segment.
   private func collect(into scratch: RebuildScratch, _ state: inout RebuildState) throws(StoreError) {
-    state.raise(to: try highWater.read())
+    if let highWater { state.raise(to: try highWater.read()) }
     let names = try translating { () throws(SystemCallFailure) in try segments.entries() }
     for id in names.compactMap(SegmentID.init(fileName:)).sorted() {
       state.raise(to: Counters(above: id))
@@ -105,7 +106,7 @@ struct Rebuild {
   ) throws(StoreError) {
     let id = contents.segment
     if contents.unreadableByteCount > 0 {
-      state.report(.damagedSegment, "\(contents.unreadableByteCount) bytes cannot be read") { $0.segment = id }
+      state.report(.segment, "\(contents.unreadableByteCount) bytes cannot be read") { $0.segment = id }
     }
     if contents.footer != nil {
       reportHeader(contents, &state)
@@ -118,12 +119,12 @@ struct Rebuild {
       return state.setAside(id, "it holds no record of segment \(id) of this store")
     }
     if recordCount == 0 && used <= SegmentHeader.byteCount && contents.damagedOffsets.isEmpty {
-      if contents.byteCount == 0 { state.report(.damagedSegment, "the file is empty") { $0.segment = id } }
+      if contents.byteCount == 0 { state.report(.segment, "the file is empty") { $0.segment = id } }
       return state.summary.unusedSegments.append(id)
     }
     reportHeader(contents, &state)
     for offset in contents.damagedOffsets {
-      state.report(.damagedSegment, "here begins something that is no intact record") {
+      state.report(.segment, "here begins something that is no intact record") {
         ($0.segment, $0.offset) = (id, offset)
       }
     }
@@ -133,7 +134,7 @@ struct Rebuild {
 
   private func reportHeader(_ contents: SegmentContents, _ state: inout RebuildState) {
     guard contents.header == nil else { return }
-    state.report(.damagedSegment, "its header is damaged; its records were used") { $0.segment = contents.segment }
+    state.report(.segment, "its header is damaged; its records were used") { $0.segment = contents.segment }
   }
 
   private func collect(
@@ -181,7 +182,7 @@ struct Rebuild {
         reason = error.description
       }
     }
-    state.report(.damagedManifest, reason) { finding in
+    state.report(.manifest, reason) { finding in
       (finding.file, finding.segment, finding.offset) = (record.file, record.segment, record.offset)
     }
     return nil
@@ -191,7 +192,7 @@ struct Rebuild {
     _ record: RecordHeader, _ contents: SegmentContents, _ state: inout RebuildState
   ) -> [FileID]? {
     guard let payload = contents.payload(of: record), payload.count % 8 == 0 else {
-      state.report(.damagedCommit, "the files that became visible with it are not known") { finding in
+      state.report(.commit, "the files that became visible with it are not known") { finding in
         (finding.segment, finding.offset) = (record.segment, record.offset)
       }
       return nil
@@ -308,7 +309,7 @@ struct Rebuild {
           candidate.partNumber == number, candidate.entry.rawByteCount == byteCount
         {
           if candidate.isDamaged {
-            state.report(.damagedPart, "its bytes do not match their checksum") { finding in
+            state.report(.part, "its bytes do not match their checksum") { finding in
               place(&finding)
               (finding.segment, finding.offset) = (candidate.entry.segment, candidate.entry.offset)
             }
@@ -316,7 +317,7 @@ struct Rebuild {
           state.addLive(candidate.entry.location)
           try writer.add(part, candidate.entry)
         } else {
-          state.report(.lostPart, "no record of it was found", place)
+          state.report(.part, "no record of it was found", place)
           try writer.add(part, PartEntry.lost(rawByteCount: byteCount))
         }
         number += 1
@@ -333,7 +334,7 @@ struct Rebuild {
       for (id, entry) in state.segments { try index.segments.set(id, entry, in: transaction) }
       try index.setCounters(state.safeCounters, in: transaction)
     }
-    try highWater.raise(to: state.safeCounters)
+    try highWater?.raise(to: state.safeCounters)
   }
 }
 

@@ -147,6 +147,21 @@ final class RebuildScratch {
     try transaction.entry(tombstones, id.key)
   }
 
+  /// Calls `body` with the parts of files that a commit record names and of which there is neither a manifest nor a
+  /// tombstone, in order of ids.
+  func forEachPartOfUnknownFile(_ body: (PartID, FoundPart) throws(StoreError) -> Void) throws(StoreError) {
+    try read { (transaction) throws(StoreError) in
+      try transaction.forEach(parts) { (key, part: FoundPart) throws(StoreError) in
+        let file = part.file.key
+        let manifest: FileEntry? = try transaction.entry(manifests, file)
+        let tombstone: FoundTombstone? = try transaction.entry(tombstones, file)
+        let commit: FoundCommit? = try transaction.entry(commits, file)
+        if manifest == nil, tombstone == nil, commit != nil, let id = PartID(key: key) { try body(id, part) }
+        return true
+      }
+    }
+  }
+
   func part(_ id: PartID, in transaction: borrowing ReadTransaction) throws(StoreError) -> FoundPart? {
     try transaction.entry(parts, id.key)
   }

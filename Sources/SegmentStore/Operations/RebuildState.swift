@@ -34,13 +34,13 @@ struct RebuildState {
   /// Something is named like a segment and is none.
   mutating func setAside(_ id: SegmentID, _ message: String) {
     summary.strangeSegments.append(id)
-    report(.damagedSegment, "\(message); kept as '\(Rebuild.asideName(of: id))'") { $0.segment = id }
+    report(.segment, message) { $0.segment = id }
   }
 
   mutating func report(_ kind: Finding.Kind, _ message: String, _ place: (inout Finding) -> Void) {
     var finding = Finding(kind, message)
     place(&finding)
-    if finding.isDamage { summary.findingCount += 1 }
+    if finding.kind != .uncommittedFile { summary.findingCount += 1 }
     onFinding(finding)
   }
 }

@@ -1,115 +1,139 @@
-import Codecs
 import StorageIO
 
 /// Restores one file: plan -> look up -> decode -> hash -> compare -> write; the mirror of `PutPipeline`.
 ///
 /// Runs on the caller's thread, which plans, leases memory and, for a stream, writes; batches of parts are worked on
-/// by the pool.
+/// by the pool. After the first damage nothing more is written, but all is looked at, so that the error can tell of all
+/// that is damaged; a get that salvages writes what there is.
 struct GetPipeline {
   let store: Store
+  let options: GetOptions
   let cancellation: Cancellation
   let progress: @Sendable (Int) -> Void
 
   /// Restores `id`, whose entry was read under its shared lock.
-  func run(_ id: FileID, _ entry: FileEntry, to target: GetTarget) throws(StoreError) {
-    let plan = try GetPlan(id, entry.manifest, store)
+  /// - Returns: What a get that salvages could not vouch for; nothing otherwise.
+  func run(_ id: FileID, _ entry: FileEntry, to target: GetTarget) throws(StoreError) -> LossReport {
+    let plan = try GetPlan(id, entry.manifest, options, store)
     switch target {
-    case .stream(let stream): try restore(plan, toStream: stream)
+    case .stream(let stream):
+      if options.resumes { throw StoreError(.invalidArgument, "what was written to a stream cannot be gone on with") }
+      return try restore(plan, toStream: stream)
     case .file(let path, let replacing):
-      let directory: Directory
-      do throws(SystemCallFailure) { directory = try Directory.open(path.parent) } catch {
-        throw StoreError(user: error)
-      }
-      try restore(plan, entry, toFile: path.lastComponent, directory, replacing)
+      let directory = try translatingUser { () throws(SystemCallFailure) in try Directory.open(path.parent) }
+      return try restore(plan, toFile: path.lastComponent, directory, replacing)
     case .entry(let name, let directory, let replacing):
-      try restore(plan, entry, toFile: name, directory, replacing)
+      return try restore(plan, toFile: name, directory, replacing)
     }
   }
 
   private func restore(
-    _ plan: GetPlan, _ entry: FileEntry, toFile name: [UInt8], _ directory: Directory, _ replacing: Bool
-  ) throws(StoreError) {
+    _ plan: GetPlan, toFile name: [UInt8], _ directory: Directory, _ replacing: Bool
+  ) throws(StoreError) -> LossReport {
     if !replacing { try checkAbsent(name, directory) }
-    let output: OutputFile
-    do throws(SystemCallFailure) {
-      output = try OutputFile(name, in: directory, replacing: replacing)
-    } catch {
-      throw StoreError(user: error)
-    }
+    let output = try output(plan, name, directory, replacing)
     do throws(StoreError) {
-      try restore(plan, toFile: output.file)
+      let report = try restore(plan, to: output)
       try cancellation.check()
       do throws(SystemCallFailure) {
-        try output.file.truncate(to: plan.manifest.byteCount)
-        try output.publish(mode: entry.manifest.mode, modifiedNanoseconds: entry.manifest.modifiedNanoseconds)
+        try output.publish(
+          byteCount: plan.byteRange.count, mode: plan.manifest.mode,
+          modifiedNanoseconds: plan.manifest.modifiedNanoseconds)
       } catch {
         throw error.isExists ? exists(name, directory) : StoreError(user: error)
       }
+      return report
     } catch {
-      output.drop()
+      output.drop(keepsPartial: error.losses == nil)
       throw error
     }
   }
 
-  /// Workers write the parts where they belong; parts of zeros stay holes.
-  private func restore(_ plan: GetPlan, toFile file: File) throws(StoreError) {
-    let window = BatchWindow<Void>(workers: store.workers, budget: store.budget)
-    defer { window.drain() }
-    var nextNumber = 0
-    while true {
-      try cancellation.check()
-      if let numbers = plan.batch(from: nextNumber), window.hasRoom,
-        let lease = try window.lease(plan.leaseByteCount(numbers), cancellation)
-      {
-        nextNumber = numbers.upperBound
-        let work = try batchWork(plan, numbers)
-        let progress = progress
-        try window.submit { (tools) throws(StoreError) in
-          try work.decode(into: lease, tools)
-          try work.write(from: lease, to: file)
-          progress(work.byteCount)
-        }
-      } else if !window.isEmpty {
-        try window.collect()
-      } else {
-        return
+  private func output(
+    _ plan: GetPlan, _ name: [UInt8], _ directory: Directory, _ replacing: Bool
+  ) throws(StoreError) -> OutputFile {
+    if options.resumes {
+      guard options.byteRange == nil else {
+        throw StoreError(.invalidArgument, "only a get of a whole file can be gone on with")
       }
+      let partial = PartialFile(name, in: directory, store: store.superblock.uuid, file: plan.id, plan.manifest)
+      return try partial.open(replacing: replacing)
     }
+    return try translatingUser { () throws(SystemCallFailure) in
+      try OutputFile(name, in: directory, replacing: replacing)
+    }
+  }
+
+  /// Workers write the parts where they belong; parts of zeros and lost ones stay holes.
+  private func restore(_ plan: GetPlan, to output: OutputFile) throws(StoreError) -> LossReport {
+    var report = LossReport()
+    let isHopeless = Monitor(false)
+    let (salvages, progress) = (options.salvages, progress)
+    try forEachBatch(plan) { (batch, lease, tools) throws(StoreError) in
+      let decoded = try batch.decode(into: lease, tools, reusing: output.isResumed ? output.file : nil)
+      if !salvages && !decoded.losses.isEmpty { isHopeless.withLock { $0 = true } }
+      if !isHopeless.withLock({ $0 }) { try batch.write(decoded, from: lease, to: output.file) }
+      progress(batch.wantedByteCount)
+      return decoded.losses
+    } collect: { losses in
+      for loss in losses { report.add(loss) }
+    }
+    try check(report, plan)
+    return report
   }
 
   /// This thread writes the batches in order, each when it is verified.
-  private func restore(_ plan: GetPlan, toStream stream: File) throws(StoreError) {
-    let window = BatchWindow<(work: GetBatchWork, lease: MemoryLease)>(workers: store.workers, budget: store.budget)
+  private func restore(_ plan: GetPlan, toStream stream: File) throws(StoreError) -> LossReport {
+    var report = LossReport()
+    try forEachBatch(plan) { (batch, lease, tools) throws(StoreError) in
+      (batch, lease, try batch.decode(into: lease, tools).losses)
+    } collect: { (batch, lease, losses) throws(StoreError) in
+      for loss in losses { report.add(loss) }
+      if report.isEmpty || options.salvages {
+        try write(lease, batch.wantedRangeInLease, toStream: stream)
+      }
+      progress(batch.wantedByteCount)
+    }
+    try check(report, plan)
+    return report
+  }
+
+  private func check(_ report: LossReport, _ plan: GetPlan) throws(StoreError) {
+    guard report.isEmpty || options.salvages else { throw StoreError(damaged: plan.manifest.name, plan.id, report) }
+  }
+
+  /// Has the workers do `work` with each batch, and hands what comes of it to `collect` on this thread, in order.
+  private func forEachBatch<Result: Sendable>(
+    _ plan: GetPlan,
+    work: @escaping @Sendable (GetBatch, MemoryLease, WorkerPool.Tools) throws(StoreError) -> Result,
+    collect: (Result) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    let window = BatchWindow<Result>(workers: store.workers, budget: store.budget)
     defer { window.drain() }
-    var nextNumber = 0
+    var nextNumber = plan.partNumbers.lowerBound
     while true {
       try cancellation.check()
       if let numbers = plan.batch(from: nextNumber), window.hasRoom,
         let lease = try window.lease(plan.leaseByteCount(numbers), cancellation)
       {
         nextNumber = numbers.upperBound
-        let work = try batchWork(plan, numbers)
-        try window.submit { (tools) throws(StoreError) in
-          try work.decode(into: lease, tools)
-          return (work, lease)
-        }
+        let batch = try batch(plan, numbers)
+        try window.submit { (tools) throws(StoreError) in try work(batch, lease, tools) }
       } else if !window.isEmpty {
-        let (work, lease) = try window.collect()
-        try write(work, from: lease, toStream: stream)
-        progress(work.byteCount)
+        try collect(try window.collect())
       } else {
         return
       }
     }
   }
 
-  private func write(_ work: GetBatchWork, from lease: MemoryLease, toStream stream: File) throws(StoreError) {
+  private func write(_ lease: MemoryLease, _ range: Range<Int>, toStream stream: File) throws(StoreError) {
     // In pieces that a pipe which is said to be writable takes at once, so that an interrupt is noticed when its reader
     // has stopped reading.
     let pieceByteCount = try streamPieceByteCount(stream)
-    var start = 0
-    while start < work.byteCount {
-      let end = min(start + pieceByteCount, work.byteCount)
+    var start = range.lowerBound
+    while start < range.upperBound {
+      let end = min(start + pieceByteCount, range.upperBound)
       try lease.region.withBytes(start..<end) { (bytes) throws(StoreError) in
         do throws(SystemCallFailure) {
           guard try stream.waitWritable(unless: { cancellation.isCancelled }) else { return }
@@ -126,17 +150,15 @@ struct GetPipeline {
   /// A pipe that can be written to takes a page, for which it has room, without waiting for its reader; for more it
   /// might wait, and then nothing ends the wait. A regular file does not wait for anybody.
   private func streamPieceByteCount(_ stream: File) throws(StoreError) -> Int {
-    do throws(SystemCallFailure) { return try stream.status().kind == .file ? 1 << 20 : 4096 } catch {
-      throw StoreError(user: error)
-    }
+    try translatingUser { () throws(SystemCallFailure) in try stream.status().kind == .file ? 1 << 20 : 4096 }
   }
 
-  private func batchWork(_ plan: GetPlan, _ numbers: Range<Int>) throws(StoreError) -> GetBatchWork {
+  private func batch(_ plan: GetPlan, _ numbers: Range<Int>) throws(StoreError) -> GetBatch {
     let index = try store.index
     let parts = try index.read { (transaction) throws(StoreError) in
       try index.parts.parts(numbers, of: plan.manifest, in: transaction)
     }
-    return GetBatchWork(plan: plan, numbers: numbers, parts: parts, reader: store.reader)
+    return GetBatch(plan: plan, numbers: numbers, parts: parts, index: index, reader: store.reader)
   }
 
   private func checkAbsent(_ name: [UInt8], _ directory: Directory) throws(StoreError) {
@@ -151,113 +173,5 @@ struct GetPipeline {
     StoreError(
       .exists, "'\(directory.path.appending(name))': exists already; nothing was written",
       advice: "choose another place with -o, or overwrite it with --force")
-  }
-}
-
-/// How a get divides a file.
-struct GetPlan: Sendable {
-  let id: FileID
-  let manifest: Manifest
-  private let batchPartCount: Int
-
-  init(_ id: FileID, _ manifest: Manifest, _ store: Store) throws(StoreError) {
-    self.id = id
-    self.manifest = manifest
-    let most = try store.batchPartCount(partByteCount: manifest.longestPartByteCount, scratchByteCount: 0)
-    let share = (manifest.partCount + store.workers.workerCount - 1) / store.workers.workerCount
-    batchPartCount = max(1, min(most, share))
-  }
-
-  /// The part numbers of the batch that starts with part `number`; nil behind the last part.
-  func batch(from number: Int) -> Range<Int>? {
-    number < manifest.partCount ? number..<min(number + batchPartCount, manifest.partCount) : nil
-  }
-
-  /// The memory for a batch.
-  func leaseByteCount(_ numbers: Range<Int>) -> Int {
-    let first = manifest.byteRange(ofPart: numbers.lowerBound)
-    let last = manifest.byteRange(ofPart: numbers.upperBound - 1)
-    return MemoryPlan.leaseByteCount(
-      needed: last.upperBound - first.lowerBound, whole: batchPartCount * manifest.longestPartByteCount)
-  }
-}
-
-extension Manifest {
-  /// What the longest part decodes to: less than the part size in a file of one short part.
-  var longestPartByteCount: Int { max(1, min(partByteCount, byteCount)) }
-}
-
-/// What a worker does with a batch: look at the stored bytes -> decode -> hash -> compare, and for a file write.
-struct GetBatchWork: Sendable {
-  let plan: GetPlan
-  let numbers: Range<Int>
-  let parts: [(id: PartID, entry: PartEntry)]
-  let reader: SegmentReader
-
-  private var start: Int { plan.manifest.byteRange(ofPart: numbers.lowerBound).lowerBound }
-  var byteCount: Int { plan.manifest.byteRange(ofPart: numbers.upperBound - 1).upperBound - start }
-
-  /// Decodes all parts, each to its place in the lease, and checks every one against its MD5.
-  func decode(into lease: MemoryLease, _ tools: WorkerPool.Tools) throws(StoreError) {
-    var ranges: [Range<Int>] = []
-    ranges.reserveCapacity(parts.count)
-    for (number, part) in zip(numbers, parts) {
-      let bytes = plan.manifest.byteRange(ofPart: number)
-      guard bytes.count == part.entry.rawByteCount else {
-        throw StoreError(
-          .corrupt, "\(place(number, part.entry)): \(part.entry.rawByteCount) bytes, \(bytes.count) expected")
-      }
-      let range = (bytes.lowerBound - start)..<(bytes.upperBound - start)
-      do throws(StoreError) {
-        try reader.withPayload(of: part.id, part.entry) { (payload) throws(StoreError) in
-          try lease.region.withMutableBytes(range) { (destination) throws(StoreError) in
-            do throws(CodecFailure) {
-              try tools.decoder.decode(payload, with: part.entry.codec, into: &destination)
-            } catch {
-              throw StoreError(.corrupt, "segment \(part.entry.segment) offset \(part.entry.offset): \(error)")
-            }
-          }
-        }
-      } catch {
-        throw error.within("'\(plan.manifest.name)' (id \(plan.id)) part \(number)")
-      }
-      ranges.append(range)
-    }
-    let digests = lease.region.withBytes(0..<byteCount) { MD5.digests(of: ranges, in: $0) }
-    for (index, digest) in digests.enumerated() where digest != parts[index].entry.digest {
-      throw StoreError(
-        .corrupt,
-        "\(place(numbers.lowerBound + index, parts[index].entry)): stored MD5 \(parts[index].entry.digest), bytes "
-          + "hash to \(digest)")
-    }
-  }
-
-  /// Writes runs of parts in one piece each; zeros are left out, since the file is a hole there.
-  func write(from lease: MemoryLease, to file: File) throws(StoreError) {
-    var index = 0
-    while index < parts.count {
-      if parts[index].entry.codec == .zeros {
-        index += 1
-        continue
-      }
-      var end = index
-      while end < parts.count, parts[end].entry.codec != .zeros { end += 1 }
-      let first = plan.manifest.byteRange(ofPart: numbers.lowerBound + index).lowerBound
-      let last = plan.manifest.byteRange(ofPart: numbers.lowerBound + end - 1).upperBound
-      do throws(SystemCallFailure) {
-        try lease.region.withBytes((first - start)..<(last - start)) { (bytes) throws(SystemCallFailure) in
-          try file.write(bytes, at: first)
-        }
-      } catch {
-        throw StoreError(user: error)
-      }
-      // So that the sync at the end finds little to do.
-      file.startWriteback(first..<last)
-      index = end
-    }
-  }
-
-  private func place(_ number: Int, _ entry: PartEntry) -> String {
-    "'\(plan.manifest.name)' (id \(plan.id)) part \(number): segment \(entry.segment) offset \(entry.offset)"
   }
 }

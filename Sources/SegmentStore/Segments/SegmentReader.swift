@@ -34,50 +34,81 @@ final class SegmentReader: Sendable {
     guard entry.state == .live else {
       throw StoreError(.corrupt, "part \(part) is lost: its record was not found when the index was made anew")
     }
-    let range = entry.offset..<(entry.offset + entry.recordByteCount)
-    let place = "segment \(entry.segment) offset \(entry.offset)"
+    return try withRecord(entry, byteCount: entry.recordByteCount) { (record) throws(StoreError) in
+      let header = try header(record, of: part, entry)
+      let start = RecordHeader.byteCount
+      let payload = record.extracting(start..<(start + header.storedByteCount))
+      let checksum = CRC32C.checksum(of: payload)
+      guard checksum == header.storedChecksum else {
+        throw StoreError(
+          .corrupt, "\(entry.place): stored CRC32C \(hex(header.storedChecksum)), bytes give \(hex(checksum))")
+      }
+      return try body(payload)
+    }
+  }
+
+  /// Calls `body` with what there is of the payload of a part that ``withPayload(of:_:_:)`` refused: all of it, or what
+  /// lies before the end of the segment file. Nothing of it is checked.
+  /// - Parameter body: told whether the header above the payload is that of this part.
+  /// - Returns: Nil when there is nothing: the part is lost, its segment missing, or cut off before its payload.
+  /// - Throws: As ``withPayload(of:_:_:)``.
+  func withRemains<R>(
+    of part: PartID, _ entry: PartEntry, _ body: (RawSpan, Bool) throws(StoreError) -> R
+  ) throws(StoreError) -> R? {
+    guard entry.state == .live, let fileByteCount = fileByteCount(of: entry.segment) else { return nil }
+    let start = RecordHeader.byteCount
+    let byteCount = min(start + entry.storedByteCount, fileByteCount - entry.offset)
+    guard byteCount > start || byteCount == start && entry.storedByteCount == 0 else { return nil }
+    return try withRecord(entry, byteCount: byteCount) { (record) throws(StoreError) in
+      var isOfPart = true
+      do throws(StoreError) { _ = try header(record, of: part, entry) } catch { isOfPart = false }
+      return try body(record.extracting(start..<byteCount), isOfPart)
+    }
+  }
+
+  /// Calls `body` with the first `byteCount` bytes of a record, as they are.
+  private func withRecord<R>(
+    _ entry: PartEntry, byteCount: Int, _ body: (RawSpan) throws(StoreError) -> R
+  ) throws(StoreError) -> R {
+    let range = entry.offset..<(entry.offset + byteCount)
     guard entry.offset >= SegmentHeader.byteCount, range.upperBound <= segmentByteCount else {
-      throw StoreError(index: FormatFailure(.damaged, "\(place): beyond a segment of \(segmentByteCount) bytes"))
+      throw StoreError(index: FormatFailure(.damaged, "\(entry.place): beyond a segment of \(segmentByteCount) bytes"))
     }
     let mapping = try mapping(of: entry.segment)
     func unreadable(_ failure: SystemCallFailure) -> StoreError {
       if let fileByteCount = fileByteCount(of: entry.segment), fileByteCount < range.upperBound {
         return StoreError(
-          .corrupt, "\(place): the file has \(fileByteCount) bytes, the record ends at \(range.upperBound)")
+          .corrupt, "\(entry.place): the file has \(fileByteCount) bytes, the record ends at \(range.upperBound)")
       }
-      return StoreError(.io, "\(place): \(failure.reason) while \(entry.recordByteCount) bytes were read")
+      return StoreError(.io, "\(entry.place): \(failure.reason) while \(byteCount) bytes were read")
     }
     do throws(SystemCallFailure) { try mapping.populateForReading(range) } catch {
       forget(entry.segment)
       throw unreadable(error)
     }
     defer { if mapping.isFaulted { forget(entry.segment) } }
-    return try mapping.withBytes(range, failure: unreadable) { (record) throws(StoreError) in
-      let header: RecordHeader
-      do throws(FormatFailure) {
-        header = try RecordHeader(
-          decoding: record.copied(0..<RecordHeader.byteCount), segment: entry.segment, offset: entry.offset,
-          storePrefix: storePrefix)
-      } catch {
-        throw StoreError(.corrupt, "\(place): \(error)")
-      }
-      guard header.kind == .part, header.part == part, header.codec == entry.codec, header.digest == entry.digest,
-        header.storedByteCount == entry.storedByteCount, header.rawByteCount == entry.rawByteCount
-      else {
-        throw StoreError(
-          .corrupt,
-          "\(place): the record is of \(header.kind) \(header.part), MD5 \(header.digest); the index expects "
-            + "part \(part), MD5 \(entry.digest)")
-      }
-      let start = RecordHeader.byteCount
-      let payload = record.extracting(start..<(start + header.storedByteCount))
-      let checksum = CRC32C.checksum(of: payload)
-      guard checksum == header.storedChecksum else {
-        throw StoreError(
-          .corrupt, "\(place): stored CRC32C \(hex(header.storedChecksum)), bytes give \(hex(checksum))")
-      }
-      return try body(payload)
+    return try mapping.withBytes(range, failure: unreadable, body)
+  }
+
+  /// The header of a record, compared with what the index says of it.
+  private func header(_ record: RawSpan, of part: PartID, _ entry: PartEntry) throws(StoreError) -> RecordHeader {
+    let header: RecordHeader
+    do throws(FormatFailure) {
+      header = try RecordHeader(
+        decoding: record.copied(0..<RecordHeader.byteCount), segment: entry.segment, offset: entry.offset,
+        storePrefix: storePrefix)
+    } catch {
+      throw StoreError(.corrupt, "\(entry.place): \(error)")
     }
+    guard header.kind == .part, header.part == part, header.codec == entry.codec, header.digest == entry.digest,
+      header.storedByteCount == entry.storedByteCount, header.rawByteCount == entry.rawByteCount
+    else {
+      throw StoreError(
+        .corrupt,
+        "\(entry.place): the record is of \(header.kind) \(header.part), MD5 \(header.digest); the index expects "
+          + "part \(part), MD5 \(entry.digest)")
+    }
+    return header
   }
 
   /// Drops the mapping of a segment that is gone or could not be read.
@@ -105,7 +136,7 @@ final class SegmentReader: Sendable {
     } catch  where error.isNotFound || error.isEscape || error.errorNumber == notARegularFile {
       throw StoreError(.corrupt, "segment \(segment): \(error.subject) is missing, or is not a regular file")
     } catch {
-      throw StoreError(error)
+      throw error.isOutOfResources ? StoreError(.systemLimit, error.description) : StoreError(error)
     }
     return state.withLock { state in
       // Another thread may have been quicker: one mapping a segment is enough.
@@ -116,6 +147,11 @@ final class SegmentReader: Sendable {
       return mapping
     }
   }
+}
+
+extension PartEntry {
+  /// For messages.
+  var place: String { "segment \(segment) offset \(offset)" }
 }
 
 /// EISDIR stands for everything that is not a regular file.

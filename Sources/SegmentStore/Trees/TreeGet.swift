@@ -7,12 +7,15 @@ extension Store {
   /// Several files at a time. A name that leads out of `directory` (absolute, with `..`, over a symbolic link) is
   /// reported as a failure and not written; so is a file that is damaged; the others go on.
   /// - Parameters:
-  ///   - onRestored, onFailed: called from any thread, several at once.
+  ///   - options: for each of the files.
+  ///   - onRestored, onFailed: called from any thread, several at once; `onRestored` with what a get that salvages could
+  ///     not restore exactly.
   /// - Throws: What stops the whole: `.notFound` when no name begins so, the directory cannot be made, `.cancelled`,
   ///   `.noSpace`; files restored until then stay.
   public func getTree(
-    _ prefix: FileName, into directory: FilePath, replacing: Bool, cancellation: Cancellation = Cancellation(),
-    progress: @escaping @Sendable (Int) -> Void = { _ in }, onRestored: @escaping @Sendable (StoredFile) -> Void,
+    _ prefix: FileName, into directory: FilePath, replacing: Bool, _ options: GetOptions = GetOptions(),
+    cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in },
+    onRestored: @escaping @Sendable (StoredFile, LossReport) -> Void,
     onFailed: @escaping @Sendable (StoredFile, StoreError) -> Void
   ) throws(StoreError) -> TreeResult {
     let below = prefix.bytes.last == slash ? prefix.bytes : prefix.bytes + [slash]
@@ -38,36 +41,12 @@ extension Store {
       },
       work: { (file: StoredFile) throws(StoreError) in
         let (parent, name) = try TreePath(file.name.bytes.dropFirst(below.count)).make(below: root)
-        try self.get(
-          file.id, to: .entry(name, in: parent, replacing: replacing), cancellation: cancellation, progress: progress)
-        onRestored(file)
+        let report = try self.get(
+          file.id, to: .entry(name, in: parent, replacing: replacing), options, cancellation: cancellation,
+          progress: progress)
+        onRestored(file, report)
       },
       failed: { (file, error) in onFailed(file, error) })
-  }
-}
-
-/// A stored name as a path below a directory: no component may be empty, `.` or `..`.
-private struct TreePath {
-  let components: [[UInt8]]
-
-  init(_ bytes: ArraySlice<UInt8>) throws(StoreError) {
-    components = bytes.split(separator: slash, omittingEmptySubsequences: false).map(Array.init)
-    let dot = UInt8(ascii: ".")
-    for component in components where component.isEmpty || component == [dot] || component == [dot, dot] {
-      throw StoreError(.unusableFile, "its name leads out of the directory or names no file there; not written")
-    }
-  }
-
-  /// Makes the directories above the file and opens the innermost. Never follows a symbolic link.
-  func make(below root: Directory) throws(StoreError) -> (Directory, [UInt8]) {
-    guard let name = components.last else { throw StoreError(.unusableFile, "its name is empty") }
-    do throws(SystemCallFailure) {
-      return (try root.openBeneath(makingDirectories: components.dropLast()), name)
-    } catch  where error.isEscape {
-      throw StoreError(.unusableFile, "\(error.subject): leads over a symbolic link; not written")
-    } catch {
-      throw StoreError(user: error)
-    }
   }
 }
 

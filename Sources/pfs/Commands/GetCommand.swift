@@ -11,6 +11,9 @@ struct GetCommand: Command {
     .init("output", short: "o", value: "PATH", help: "Where to write it; '-' is standard output."),
     .init("recursive", short: "r", help: "Restore every file below a name, the newest version of each."),
     .init("force", help: "Overwrite what is there."),
+    .init("range", value: "A-B", help: "Only these bytes, both ends counted; A- to the end, -N the last N."),
+    .init("salvage", help: "Of a damaged file, keep what is intact and leave holes for the rest."),
+    .init("resume", help: "Go on with an interrupted get; when interrupted, keep what is done."),
   ])
   static let help = CommandHelp(
     ["pfs get [OPTIONS] ID|NAME", "pfs get -r [OPTIONS] NAME"],
@@ -18,12 +21,21 @@ struct GetCommand: Command {
       + "newest version of it. Written to the last component of its name in the working directory, unless -o says "
       + "otherwise; if that is a directory, into it. The output appears when it is whole and verified.",
     options: options,
-    notes: ["With -r the files below NAME go into the directory PATH, or else the last component of NAME."],
+    notes: [
+      "With -r the files below NAME go into the directory PATH, or else the last component of NAME.",
+      "A damaged file is exit status 3 and not written, unless --salvage is given: then it is written at its full size, "
+        + "standard error lists the bytes that are lost (zeros are in their place) and those that are there but "
+        + "unverified, and the exit status is 3 if there are any. With --json the list is part of the result; with -o - "
+        + "that goes to standard error.",
+      "--resume keeps what it has in .NAME.pfs-partial beside the output. What is found there is checked, not trusted.",
+    ],
     examples: [
       .init("pfs get disk.img", "write ./disk.img"),
       .init("pfs get 7 -o /tmp/old.img", "an older version, by its id"),
       .init("pfs get -o - db.sql | psql db", "to a program"),
       .init("pfs get -r photos -o /tmp/photos", "a tree"),
+      .init("pfs get --range 0-511 disk.img -o -", "its first sector"),
+      .init("pfs get --salvage disk.img", "what is left of a damaged file"),
     ])
 
   private enum Target {
@@ -36,6 +48,9 @@ struct GetCommand: Command {
   private let target: Target
   private let isRecursive: Bool
   private let isForced: Bool
+  private let selection: ByteSelection?
+  private let salvages: Bool
+  private let resumes: Bool
 
   init(_ line: ParsedOptions) throws(CommandError) {
     guard line.operands.count == 1 else {
@@ -46,33 +61,60 @@ struct GetCommand: Command {
     argument = line.operands[0]
     isRecursive = line.contains("recursive")
     isForced = line.contains("force")
+    selection = try translatingUsage { () throws(UsageError) in try line.byteSelection(of: "range") }
+    salvages = line.contains("salvage")
+    resumes = line.contains("resume")
     let output = line.value(of: "output")
     if output == [] { throw CommandError(.wrongUsage, "option '--output': the path is empty") }
     target = output == Array("-".utf8) ? .standardOutput : .path(output)
-    guard case .standardOutput = target else { return }
-    if isRecursive { throw CommandError(.wrongUsage, "a tree of files cannot go to standard output") }
-    if line.contains("json") {
-      throw CommandError(.wrongUsage, "--json and -o - both want standard output")
-    }
+    if let reason = contradiction(isJSON: line.contains("json")) { throw CommandError(.wrongUsage, reason) }
+  }
+
+  /// Why the options cannot be meant together.
+  private func contradiction(isJSON: Bool) -> String? {
+    if isRecursive && selection != nil { return "--range is for one file, not for a tree" }
+    if isRecursive && resumes { return "--resume is for one file, not for a tree" }
+    if resumes && selection != nil { return "--resume is for a whole file, not for a --range" }
+    guard case .standardOutput = target else { return nil }
+    if isRecursive { return "a tree of files cannot go to standard output" }
+    if resumes { return "--resume needs a file to go on with, not standard output" }
+    // What was salvaged has to be told somewhere: of a damaged file standard error then carries it.
+    if isJSON && !salvages { return "--json and -o - both want standard output" }
+    return nil
   }
 
   func run(in context: CommandContext) throws(CommandError) -> ExitStatus {
     if isRecursive { return try getTree(context) }
     let argument = try FileArgument(argument)
     let store = try context.store()
-    try argument.use(in: store) { (file) throws(CommandError) in try get(file, store, context) }
-    return .done
+    var status = ExitStatus.done
+    try argument.use(in: store) { (file) throws(CommandError) in status = try get(file, store, context) }
+    return status
   }
 
-  private func get(_ file: StoredFile, _ store: Store, _ context: CommandContext) throws(CommandError) {
-    context.progress.begin(file.name.bytes, totalByteCount: file.byteCount)
-    guard case .path(let given) = target else { return try writeToStandardOutput(file, store, context) }
-    let path = try GetCommand.path(given, for: file)
-    try translating { () throws(StoreError) in
-      try store.get(
-        file.id, to: try target(path), cancellation: context.cancellation, progress: context.progress.add)
+  private func get(
+    _ file: StoredFile, _ store: Store, _ context: CommandContext
+  ) throws(CommandError) -> ExitStatus {
+    var options = options
+    options.byteRange = selection?.range(ofByteCount: file.byteCount)
+    let byteCount = options.byteRange?.clamped(to: 0..<file.byteCount).count ?? file.byteCount
+    context.progress.begin(file.name.bytes, totalByteCount: byteCount)
+    guard case .path(let given) = target else {
+      return try report(file, byteCount, try writeToStandardOutput(file, options, store, context), nil, context)
     }
-    try report(file, path, context)
+    let path = try GetCommand.path(given, for: file)
+    let losses = try translating { () throws(StoreError) in
+      try store.get(
+        file.id, to: try target(path), options, cancellation: context.cancellation, progress: context.progress.add)
+    }
+    return try report(file, byteCount, losses, path, context)
+  }
+
+  private var options: GetOptions {
+    var options = GetOptions()
+    options.salvages = salvages
+    options.resumes = resumes
+    return options
   }
 
   /// A file, or a device such as `/dev/null`, which is written to and never replaced.
@@ -114,13 +156,13 @@ struct GetCommand: Command {
   }
 
   private func writeToStandardOutput(
-    _ file: StoredFile, _ store: Store, _ context: CommandContext
-  ) throws(CommandError) {
+    _ file: StoredFile, _ options: GetOptions, _ store: Store, _ context: CommandContext
+  ) throws(CommandError) -> LossReport {
     let output: File
     do { output = try File.standardStream(1) } catch { throw CommandError(.failed, error.description) }
     do throws(StoreError) {
-      try store.get(
-        file.id, to: .stream(output), cancellation: context.cancellation, progress: context.progress.add)
+      return try store.get(
+        file.id, to: .stream(output), options, cancellation: context.cancellation, progress: context.progress.add)
     } catch {
       // Who reads has seen enough: nothing to complain about.
       if error.code == .unusableFile, !StandardStreams.hasReader(.output) { throw CommandError(.failed, nil) }
@@ -143,10 +185,15 @@ struct GetCommand: Command {
     let failures = FirstFailure()
     _ = try translating { () throws(StoreError) in
       try store.getTree(
-        prefix, into: root, replacing: isForced, cancellation: context.cancellation, progress: context.progress.add,
-        onRestored: { file in
+        prefix, into: root, replacing: isForced, options, cancellation: context.cancellation,
+        progress: context.progress.add,
+        onRestored: { file, losses in
           let path = root.appending(Array(file.name.bytes.dropFirst(prefix.bytes.count + 1)))
-          do throws(CommandError) { try report(file, path, context) } catch { context.cancellation.cancel() }
+          do throws(CommandError) {
+            failures.note(try report(file, file.byteCount, losses, path, context))
+          } catch {
+            context.cancellation.cancel()
+          }
         },
         onFailed: { file, error in
           let error = CommandError(error, subject: file.name.bytes)
@@ -157,14 +204,26 @@ struct GetCommand: Command {
     return failures.status
   }
 
-  private func report(_ file: StoredFile, _ path: FilePath, _ context: CommandContext) throws(CommandError) {
-    let report = FileReport(file)
-    let shownPath = DisplayName.escaped(path.bytes)
-    context.output.detail("restored \(report.name) -> \(shownPath)")
-    guard context.output.isJSON else { return }
-    let members: [JSONValue.Member] = [
-      .init("output", .string(shownPath)), .init("size", .integer(Int64(file.byteCount))),
-    ]
-    try context.output.result(.object(report.idAndName + members))
+  /// Says what was restored, and what of it is not as it was stored.
+  /// - Parameter path: nil for standard output, which then takes no results.
+  private func report(
+    _ file: StoredFile, _ byteCount: Int, _ losses: LossReport, _ path: FilePath?, _ context: CommandContext
+  ) throws(CommandError) -> ExitStatus {
+    let name = FileReport(file).name
+    let shownPath = path.map { DisplayName.escaped($0.bytes) } ?? "-"
+    let lines = LossLines(losses)
+    if path != nil { context.output.detail("restored \(name) -> \(shownPath)") }
+    if context.output.isJSON {
+      let members: [JSONValue.Member] = [
+        .init("output", .string(shownPath)), .init("size", .integer(Int64(byteCount))),
+      ]
+      let object = JSONValue.object(FileReport(file).idAndName + members + (salvages ? lines.members : []))
+      if path == nil { context.output.resultBesideOutput(object) } else { try context.output.result(object) }
+    } else if !losses.isEmpty {
+      context.output.report(
+        CommandError(
+          .damageFound, "\(name): \(lines.summary(byteCount: byteCount))", details: lines.salvage))
+    }
+    return losses.isEmpty ? .done : .damageFound
   }
 }
