@@ -26,6 +26,8 @@ public final class Store: Sendable {
     package var recoversAtOpen = true
     /// False for those who look at the segments alone: whatever needs the index then fails.
     package var opensIndex = true
+    /// Puts that are about to be gone on with.
+    package var resumedNames = ResumedNames()
     /// Nil: the store's own. Otherwise the directory of an index that was made elsewhere, for looking only.
     package var indexDirectory: FilePath?
 
@@ -176,21 +178,23 @@ public final class Store: Sendable {
 
   /// Deletes a file. On return it is gone for good, and its space given back where the file system can.
   ///
-  /// Waits for the readers of this file, at most the lock timeout. Works on a full disk.
+  /// Waits for the readers of this file, at most the lock timeout. Works on a full disk. A file whose put was interrupted
+  /// and waits to be gone on with can be deleted, too.
   /// - Throws: `.notFound`, `.busy`, `.cancelled`, `.noSpace`, `.io`.
   public func delete(_ id: FileID, cancellation: Cancellation = Cancellation()) throws(StoreError) {
-    _ = try readyEntry(id)
+    _ = try deletableEntry(id)
     let lock = try lock(id, .exclusive, cancellation)
     defer { withExtendedLifetime(lock) {} }
+    let entry = try deletableEntry(id)
     let session = try writerSession()
     try session.checkUsable()
     let reclamation = Reclamation(store: self, perform: session.perform)
     do throws(StoreError) {
-      try reclamation.delete(id, writer: session.writer)
+      try reclamation.begin(id, entry, by: session.writer)
     } catch  where error.code == .noSpace {
       // Even a delete needs a few pages: those that were set aside for it.
       try reserve.release()
-      try reclamation.delete(id, writer: session.writer)
+      try reclamation.begin(id, entry, by: session.writer)
     }
     // From here on the file is gone for good; what cannot be given back now is given back by the next open.
     do throws(StoreError) {
@@ -277,7 +281,14 @@ public final class Store: Sendable {
     return (lock, try readyEntry(id))
   }
 
-  private func lock(
+  private func deletableEntry(_ id: FileID) throws(StoreError) -> FileEntry {
+    let index = try index
+    let entry = try index.read { (transaction) throws(StoreError) in try index.files.file(id, in: transaction) }
+    if let entry, entry.state == .writing, entry.writer.rawValue == 0 { return entry }
+    return try readyEntry(id)
+  }
+
+  func lock(
     _ id: FileID, _ mode: ByteLock.Mode, _ cancellation: Cancellation
   ) throws(StoreError) -> ByteLock {
     let lock = try locks.acquire(

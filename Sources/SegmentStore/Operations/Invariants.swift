@@ -21,17 +21,19 @@ extension Store {
       }
       var partCount = 0
       for (id, entry) in files {
-        guard entry.state == .ready else {
+        let waitsToBeResumed = entry.state == .writing && entry.writer.rawValue == 0
+        guard entry.state == .ready || waitsToBeResumed else {
           throw StoreError(.corrupt, "file \(id) is \(entry.state) though nobody writes")
-        }
-        live[entry.manifestLocation.segment, default: 0] += entry.manifestLocation.recordByteCount
-        let named = try index.files.files(named: entry.manifest.name, in: transaction)
-        guard named.contains(where: { $0.id == id }) else {
-          throw StoreError(.corrupt, "file \(id) cannot be found by its name '\(entry.manifest.name)'")
         }
         for (_, part) in try index.parts.parts(0..<entry.manifest.partCount, of: entry.manifest, in: transaction) {
           if part.state == .live { live[part.segment, default: 0] += part.recordByteCount }
           partCount += 1
+        }
+        if waitsToBeResumed { continue }
+        live[entry.manifestLocation.segment, default: 0] += entry.manifestLocation.recordByteCount
+        let named = try index.files.files(named: entry.manifest.name, in: transaction)
+        guard named.contains(where: { $0.id == id }) else {
+          throw StoreError(.corrupt, "file \(id) cannot be found by its name '\(entry.manifest.name)'")
         }
       }
       guard try index.parts.count(in: transaction) == partCount else {
@@ -39,7 +41,7 @@ extension Store {
       }
       try checkAccounts(live, in: transaction)
     }
-    for (id, _) in files { try get(id, to: .stream(try discard())) }
+    for (id, entry) in files where entry.state == .ready { try get(id, to: .stream(try discard())) }
   }
 
   private func checkAccounts(

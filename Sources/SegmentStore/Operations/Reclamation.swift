@@ -32,21 +32,27 @@ struct Reclamation: Sendable {
       })
   }
 
-  /// Takes a file that never became ready out again. Its commit record does not exist, so it needs no tombstone.
-  func rollBack(_ id: FileID, writer: WriterID) throws(StoreError) {
+  /// Begins to delete a file: a ready one for good, one whose put was interrupted by taking it out.
+  func begin(_ id: FileID, _ entry: FileEntry, by writer: WriterID) throws(StoreError) {
+    if entry.state == .writing {
+      try rollBack(id, of: entry.writer, by: writer)
+    } else {
+      try delete(id, writer: writer)
+    }
+  }
+
+  /// Takes a file that never became ready out again, unless it belongs to somebody else than `owner` by now. Its commit
+  /// record does not exist, so it needs no tombstone.
+  func rollBack(_ id: FileID, of owner: WriterID, by writer: WriterID) throws(StoreError) {
     let (index, highWater) = (try store.index, store.highWater)
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
         // Two who recover at the same time may both come here: the second goes on with what the first began.
-        guard let entry = try index.files.file(id, in: transaction), entry.state == .writing else { return }
+        guard let entry = try index.files.file(id, in: transaction), entry.state == .writing, entry.writer == owner
+        else { return }
         try Reclamation.mark(id, entry, writer, index, highWater, in: transaction)
       })
     try finish(id)
-  }
-
-  /// Takes files out that never became ready, all that can be in one transaction.
-  func rollBack(_ ids: [FileID], writer: WriterID) throws(StoreError) {
-    for id in ids { try rollBack(id, writer: writer) }
   }
 
   /// Goes on with a file that is `deleting`, until it is gone.

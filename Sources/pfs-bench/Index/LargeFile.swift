@@ -1,0 +1,175 @@
+import CommandSupport
+import Console
+import StorageIO
+
+/// A store with one large file: a range of it, rebuild with and without footers, and verify.
+struct LargeFile: Sendable {
+  static let leastByteCount = 2 * BenchCorpus.sectionByteCount
+  private static let rangeByteCount = 1 << 20
+
+  let byteCount: Int
+  let run: BenchRun
+  private let corpus: BenchCorpus
+
+  private var store: FilePath { run.workspace.file("large") }
+
+  init(byteCount: Int, run: BenchRun) {
+    self.byteCount = byteCount
+    self.run = run
+    corpus = BenchCorpus(.compressible, seed: run.settings.seed)
+  }
+
+  func measure(into figures: inout FigureSet) throws(BenchFailure) {
+    let hasRange = try run.program.has(option: "--range", of: "get")
+    let hasVerify = try run.program.has(option: "--fast", of: "verify")
+    declare(in: &figures, hasRange: hasRange, hasVerify: hasVerify)
+    try prepare()
+    let segments = try SegmentFiles(of: store)
+    for runNumber in 1...run.settings.runCount {
+      if hasRange { try measureRange(runNumber, &figures) }
+      try measureSearch(runNumber, segments, &figures)
+      // Last, so that the index says of every segment what its footer does.
+      try measureRebuild(runNumber, segments, &figures)
+      try measureVerify(runNumber, segments, &figures, hasVerify: hasVerify)
+      try run.note("run \(runNumber)/\(run.settings.runCount), \(ByteSize.text(segments.byteCount)) of segments: done")
+    }
+    try run.workspace.remove("large")
+  }
+
+  private func declare(in figures: inout FigureSet, hasRange: Bool, hasVerify: Bool) {
+    figures.declare(
+      Figure(
+        "range", "'pfs get --range' of 1 MiB out of \(ByteSize.text(byteCount)), warm", .milliseconds,
+        beside: "out of \(ByteSize.text(BenchCorpus.sectionByteCount))", target: .atMost(20),
+        skipReason: hasRange ? nil : "this pfs has no 'get --range'"))
+    figures.declare(
+      Figure("rebuild_footers", "'pfs rebuild' from footers, cold", .gigabytesPerSecond, target: .atLeast(5)))
+    figures.declare(
+      Figure(
+        "rebuild_search", "'pfs rebuild' without footers, cold", .gigabytesPerSecond, beside: "read(2), one thread",
+        target: .atLeastRatio(0.8)))
+    figures.declare(
+      Figure(
+        "verify_fast", "'pfs verify --fast', cached", .gigabytesPerSecond, beside: "memory copy",
+        target: .atLeastRatio(0.7), skipReason: hasVerify ? nil : "this pfs has no 'verify --fast'"))
+    figures.declare(
+      Figure("checksum", "CRC-32C of the mapped segments, cached", .gigabytesPerSecond, beside: "memory copy"))
+  }
+
+  private func prepare() throws(BenchFailure) {
+    try run.requireSpace(byteCount + byteCount / 2)
+    try run.note("making and storing \(ByteSize.text(byteCount))")
+    for (name, byteCount) in [("small", BenchCorpus.sectionByteCount), ("large-file", byteCount)] {
+      let file = run.workspace.file(name)
+      try corpus.write(byteCount, to: file, workerCount: run.settings.workerCount, run.interruption)
+      _ = try run.program.run(
+        ["put", "--codec", "zlib", "--level", "1", "--part-size", "1MiB", "--"], store: store, operands: [file.bytes])
+      try run.workspace.remove(name)
+    }
+  }
+
+  // MARK: Range
+
+  private func measureRange(_ runNumber: Int, _ figures: inout FigureSet) throws(BenchFailure) {
+    // Another place in each run, not on the border of a part; what is got there is known.
+    let sectionNumber = (byteCount / BenchCorpus.sectionByteCount - 1) * runNumber / run.settings.runCount
+    let places = [(name: "large-file", section: sectionNumber), (name: "small", section: 0)]
+    var milliseconds: [String: Double] = [:]
+    for place in runNumber.isMultiple(of: 2) ? places.reversed() : places {
+      let offset = 1_500_000
+      let expected = Array(corpus.section(place.section)[offset..<(offset + LargeFile.rangeByteCount)])
+      let start = place.section * BenchCorpus.sectionByteCount + offset
+      // The first one, which warms, is not counted.
+      _ = try range(place.name, start, expected)
+      milliseconds[place.name] = try ManyParts.median { () throws(BenchFailure) in
+        let get = try range(place.name, start, expected)
+        figures.watch(get)
+        return get.outcome.wallSeconds * 1000
+      }
+    }
+    guard let value = milliseconds["large-file"], let peer = milliseconds["small"] else { return }
+    figures.add("range", run: runNumber, value, beside: peer, peerWasFirst: runNumber.isMultiple(of: 2))
+  }
+
+  private func range(_ name: String, _ start: Int, _ expected: [UInt8]) throws(BenchFailure) -> ProgramRun {
+    let range = "\(start)-\(start + expected.count - 1)"
+    let get = try run.program.run(["get", name, "--range", range, "-o", "-"], store: store)
+    guard get.outcome.standardOutput == expected else {
+      throw BenchFailure(.different, "'pfs get --range \(range)': the bytes are not those that were stored")
+    }
+    return get
+  }
+
+  // MARK: Rebuild
+
+  private func measureSearch(
+    _ runNumber: Int, _ segments: SegmentFiles, _ figures: inout FigureSet
+  ) throws(BenchFailure) {
+    try segments.destroyTrailers()
+    let speeds = try alternating(
+      runNumber,
+      { () throws(BenchFailure) in
+        segments.gigabytesPerSecond(
+          try rebuildSeconds(segments, searching: segments.count, &figures))
+      },
+      { () throws(BenchFailure) in
+        try segments.forgetCached()
+        return segments.gigabytesPerSecond(try segments.readSeconds(workerCount: 1, run.interruption))
+      })
+    figures.add("rebuild_search", run: runNumber, speeds.value, beside: speeds.peer, peerWasFirst: speeds.peerWasFirst)
+    try segments.restoreTrailers()
+  }
+
+  private func measureRebuild(
+    _ runNumber: Int, _ segments: SegmentFiles, _ figures: inout FigureSet
+  ) throws(BenchFailure) {
+    let seconds = try rebuildSeconds(segments, searching: segments.count - segments.sealedCount, &figures)
+    figures.add("rebuild_footers", run: runNumber, segments.gigabytesPerSecond(seconds))
+  }
+
+  /// - Parameter searchedCount: of how many segments every byte has to be read.
+  private func rebuildSeconds(
+    _ segments: SegmentFiles, searching searchedCount: Int, _ figures: inout FigureSet
+  ) throws(BenchFailure) -> Double {
+    try segments.forgetCached()
+    let rebuild = try run.program.run(["--json", "rebuild"], store: store)
+    figures.watch(rebuild)
+    let line = String(decoding: rebuild.outcome.standardOutput, as: UTF8.self)
+    let label = "\"searched_segments\":"
+    let digits = line.firstRange(of: label).map { line[$0.upperBound...].prefix(while: \.isNumber) }
+    guard digits.flatMap({ Int($0) }) == searchedCount else {
+      throw BenchFailure(.failed, "'pfs rebuild' was to search \(searchedCount) segments, and says: \(line)")
+    }
+    return rebuild.outcome.wallSeconds
+  }
+
+  // MARK: Verify
+
+  private func measureVerify(
+    _ runNumber: Int, _ segments: SegmentFiles, _ figures: inout FigureSet, hasVerify: Bool
+  ) throws(BenchFailure) {
+    let workerCount = run.settings.workerCount
+    // Nothing is left to be read from the disk.
+    _ = try segments.readSeconds(workerCount: workerCount, run.interruption)
+    let copy = try MemoryCopy(segments.byteCount, workerCount: workerCount)
+    func copySpeed() throws(BenchFailure) -> Double {
+      segments.gigabytesPerSecond(try copy.seconds(run.interruption))
+    }
+    if hasVerify {
+      let speeds = try alternating(
+        runNumber,
+        { () throws(BenchFailure) in
+          let verify = try run.program.run(["verify", "--fast"], store: store)
+          figures.watch(verify)
+          return segments.gigabytesPerSecond(verify.outcome.wallSeconds)
+        }, copySpeed)
+      figures.add("verify_fast", run: runNumber, speeds.value, beside: speeds.peer, peerWasFirst: speeds.peerWasFirst)
+    }
+    let speeds = try alternating(
+      runNumber,
+      { () throws(BenchFailure) in
+        segments.gigabytesPerSecond(try segments.checksumSeconds(workerCount: workerCount, run.interruption))
+      }, copySpeed)
+    figures.add("checksum", run: runNumber, speeds.value, beside: speeds.peer, peerWasFirst: speeds.peerWasFirst)
+  }
+}
