@@ -82,7 +82,7 @@ import Testing
       #expect(lines.last?["findings"]?.integer == lines.count - 1)
       let text = try sandbox.pfs("rebuild")
       #expect(text.exitStatus == 3)
-      #expect(text.outputText.contains("damaged part: 'big'"), "\(text)")
+      #expect(text.outputText.contains("damaged part 'big'"), "\(text)")
       let id = try #require(try sandbox.list().first { $0.name == "big" }).id
       sandbox.damagedIdentifiers = [id]
       expectFailure(try sandbox.pfs("get", "big", "-o", "restored"), 3, of: "get", says: "part 32")
