@@ -134,20 +134,6 @@ extension Store {
     return try Array(Data(contentsOf: URL(fileURLWithPath: target)))
   }
 
-  /// Demands that a verification finds nothing, and that nothing is left half done: nobody may use the store.
-  func checkInvariants() throws {
-    var found: [String] = []
-    let summary = try verify { event in
-      switch event {
-      case .finding(let finding): found.append("\(finding)")
-      case .note(let note): found.append(note)
-      case .progress, .reached: break
-      }
-    }
-    found += try allFiles().filter { $0.status != .ready }.map { "file \($0.id) is \($0.status)" }
-    guard found.isEmpty, summary.findingCount == 0 else { throw TestFailure(found.joined(separator: "\n")) }
-  }
-
   /// What comes out of a get to a pipe.
   func streamedBytes(
     of id: FileID, _ range: Range<Int>? = nil, in directory: TemporaryDirectory

@@ -90,7 +90,8 @@ struct IndexWalk {
     if (unfinished != nil) != (entry.state != .ready) {
       add("the file is \(entry.state), and the table of unfinished files says otherwise")
     }
-    if entry.state != .ready {
+    // A put that waits to be gone on with belongs to nobody.
+    if entry.state != .ready && !entry.isInterrupted {
       let writer: WriterEntry? = try transaction.entry(index.writers, entry.writer.key)
       if writer == nil { add("the file is \(entry.state) by writer \(entry.writer), which the index does not know") }
     }
