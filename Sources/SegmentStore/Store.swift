@@ -49,10 +49,15 @@ public final class Store: Sendable {
   let zeroDigests = ZeroDigests()
   let quota: Quota
   private let isMapped: Bool
-  private let openLock: ByteLock
   private let session = Monitor(SessionState.none)
-  /// Nil once the store is closed.
-  private let openIndex: Monitor<Index?>
+  /// Nil once the store is closed: from then on its index may be made anew.
+  private let open: Monitor<Open?>
+
+  /// The index, unless it is not wanted, and the lock that says that somebody uses the store.
+  private struct Open {
+    let index: Index?
+    let lock: ByteLock
+  }
 
   /// The writing side, which comes with the first write.
   private enum SessionState {
@@ -94,12 +99,12 @@ public final class Store: Sendable {
     guard let lock = try locks.acquire(.store, .shared, timeoutSeconds: configuration.lockTimeoutSeconds) else {
       throw StoreError(.busy, "'\(path)': its index is being rebuilt")
     }
-    openLock = lock
     segmentDirectory = try directory.openSegments()
     reader = SegmentReader(
       directory: segmentDirectory, segmentByteCount: superblock.segmentByteCount,
       storePrefix: superblock.uuid.prefix)
-    openIndex = Monitor(configuration.opensIndex ? try directory.openIndex(in: configuration.indexDirectory) : nil)
+    let index = configuration.opensIndex ? try directory.openIndex(in: configuration.indexDirectory) : nil
+    self.open = Monitor(Open(index: index, lock: lock))
     if configuration.recoversAtOpen && configuration.opensIndex {
       IndexReplacement.removeLeftovers(in: directory)
       try recover()
@@ -128,7 +133,7 @@ public final class Store: Sendable {
     }
     workers.close()
     // The index closes with its last user, so that the same process may open the store again.
-    defer { openIndex.withLock { $0 = nil } }
+    defer { self.open.withLock { $0 = nil } }
     guard let open else { return }
     defer { reserve.refill() }
     try open.close(of: self)
@@ -207,7 +212,7 @@ public final class Store: Sendable {
 
   var index: Index {
     get throws(StoreError) {
-      guard let index = openIndex.withLock({ $0 }) else { throw StoreError(.invalidArgument, "the store is closed") }
+      guard let index = open.withLock({ $0?.index }) else { throw StoreError(.invalidArgument, "the store is closed") }
       return index
     }
   }
@@ -279,7 +284,7 @@ public final class Store: Sendable {
   private func deletableEntry(_ id: FileID) throws(StoreError) -> FileEntry {
     let index = try index
     let entry = try index.read { (transaction) throws(StoreError) in try index.files.file(id, in: transaction) }
-    if let entry, entry.state == .writing, entry.writer.rawValue == 0 { return entry }
+    if let entry, entry.isInterrupted { return entry }
     return try readyEntry(id)
   }
 
