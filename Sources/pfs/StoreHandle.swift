@@ -34,7 +34,7 @@ final class StoreHandle: Sendable {
   /// The store, which must be there and is left as it is, whatever a writer that died has left in it.
   func storeToLookAt() throws(StoreError) -> Store {
     try store { () throws(StoreError) in
-      var configuration = configuration
+      var configuration = configuration.withLock { $0 }
       configuration.recoversAtOpen = false
       return try Store(at: path, configuration)
     }
@@ -42,7 +42,7 @@ final class StoreHandle: Sendable {
 
   /// The segments of the store without its index: a store of its own, which belongs to the caller.
   func segmentsAlone() throws(StoreError) -> Store {
-    var configuration = configuration
+    var configuration = configuration.withLock { $0 }
     configuration.opensIndex = false
     return try Store(at: path, configuration)
   }
