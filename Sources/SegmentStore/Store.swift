@@ -284,7 +284,7 @@ public final class Store: Sendable {
   private func deletableEntry(_ id: FileID) throws(StoreError) -> FileEntry {
     let index = try index
     let entry = try index.read { (transaction) throws(StoreError) in try index.files.file(id, in: transaction) }
-    if let entry, entry.state == .writing, entry.writer.rawValue == 0 { return entry }
+    if let entry, entry.isInterrupted { return entry }
     return try readyEntry(id)
   }
 

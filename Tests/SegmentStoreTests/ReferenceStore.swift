@@ -117,7 +117,8 @@ final class ReferenceStore {
     let changed = harmed.union(returned.map(\.id))
     #expect(changed.isSubset(of: hits), "\(place): files \(changed.subtracting(hits).sorted()) were not hit")
     if !leavesNoTrace && (!missing.isEmpty || !returned.isEmpty || (!harmed.isEmpty && mustReport())) {
-      #expect(findings.contains { $0.kind != .uncommittedFile }, "\(place): files \(changed.sorted()) changed in silence")
+      #expect(
+        findings.contains { $0.kind != .uncommittedFile }, "\(place): files \(changed.sorted()) changed in silence")
     }
     if harmed.isEmpty { try fixture.store.checkInvariants() }
     try afterwards(findings)

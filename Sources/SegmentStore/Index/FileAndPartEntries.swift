@@ -70,6 +70,9 @@ struct FileEntry: IndexEntry, Hashable {
   var remainingPartCount: Int
   var manifest: Manifest
 
+  /// Whether it was being stored by somebody who left it to be gone on with.
+  var isInterrupted: Bool { state == .writing && isResumable && writer.rawValue == 0 }
+
   enum Offset {
     static let state = 0
     static let flags = state + 1

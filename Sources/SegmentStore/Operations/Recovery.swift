@@ -94,15 +94,17 @@ struct Recovery: Sendable {
       }
       return found
     }
+    var rolledBack: [WriterID: [FileID]] = [:]
     for (id, entry) in unfinished {
       switch entry.state {
       case .writing where entry.isResumable || store.configuration.resumedNames.contains(entry.manifest.name):
         try keep(id, of: entry.writer)
-      case .writing: try reclamation.rollBack(id, of: entry.writer, by: entry.writer)
+      case .writing: rolledBack[entry.writer, default: []].append(id)
       case .deleting: try reclamation.finish(id)
       case .ready: break
       }
     }
+    for (writer, ids) in rolledBack { try reclamation.rollBack(ids, of: writer, by: writer) }
   }
 
   /// Leaves a file that a dead writer was storing to whoever goes on with it.
