@@ -110,7 +110,8 @@ struct TreePage {
     while low < high {
       let middle = (low + high) / 2
       let isBefore =
-        orEqual ? !key.lexicographicallyPrecedes(self.key(at: middle)) : self.key(at: middle).lexicographicallyPrecedes(key)
+        orEqual
+        ? !key.lexicographicallyPrecedes(self.key(at: middle)) : self.key(at: middle).lexicographicallyPrecedes(key)
       if isBefore { low = middle + 1 } else { high = middle }
     }
     return low

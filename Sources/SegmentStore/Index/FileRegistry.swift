@@ -86,7 +86,20 @@ struct FileRegistry: Sendable {
   ) throws(StoreError) {
     try transaction.forEach(files, from: id.key) { (key, entry: FileEntry) throws(StoreError) in
       guard let id = FileID(key: key) else { throw StoreError(index: FormatFailure(.damaged, "file key \(key)")) }
+      try checkName(id, entry, in: transaction)
       return try body(id, entry)
+    }
+  }
+
+  /// Throws when a file is ready and has no name: its entry is an older one, or of another store.
+  func checkName<Access>(
+    _ id: FileID, _ entry: FileEntry, in transaction: borrowing Transaction<Access>
+  ) throws(StoreError) {
+    guard entry.state == .ready else { return }
+    let key = NameKey.key(of: entry.manifest.name, id)
+    let name: Marker? = try transaction.entry(names, key)
+    if name == nil {
+      throw StoreError(index: FormatFailure(.damaged, "file \(id) is not under its name '\(entry.manifest.name)'"))
     }
   }
 

@@ -36,6 +36,7 @@ final class RebuildScratch {
     case tombstone(FileID, FoundTombstone)
   }
 
+  private let directory: FilePath
   private let environment: Environment
   private let parts: Table
   private let manifests: Table
@@ -54,6 +55,7 @@ final class RebuildScratch {
         maximumReaderCount: 4, creates: true, fileMode: 0o600)
       return (environment, try environment.openTables(["parts", "manifests", "commits", "tombstones"], creates: true))
     }
+    self.directory = directory
     self.environment = environment
     (parts, manifests, commits, tombstones) = (tables[0], tables[1], tables[2], tables[3])
     self.batchCount = batchCount
@@ -64,11 +66,9 @@ final class RebuildScratch {
   /// Adds a part. Of copies of one part an intact one is kept.
   /// - Parameter isIntact: reads a payload; asked only where there are two to choose from.
   func add(
-    _ id: PartID, _ part: FoundPart, isIntact: (PartEntry) throws(StoreError) -> Bool
+    _ id: PartID, _ part: FoundPart, isIntact: (PartEntry) -> Bool
   ) throws(StoreError) {
-    if let earlier = try found(id) {
-      if !earlier.isDamaged { if try isIntact(earlier.entry) { return } }
-    }
+    if let earlier = try found(id), !earlier.isDamaged, isIntact(earlier.entry) { return }
     waitingParts[id] = part
     try add(.part(id, part), count: 1)
   }
@@ -78,7 +78,10 @@ final class RebuildScratch {
   }
 
   func add(_ ids: [FileID], commit: FoundCommit) throws(StoreError) {
-    try add(.commit(ids, commit), count: ids.count)
+    for start in stride(from: 0, to: ids.count, by: batchCount) {
+      let piece = Array(ids[start..<min(start + batchCount, ids.count)])
+      try add(.commit(piece, commit), count: piece.count)
+    }
   }
 
   func add(_ id: FileID, tombstone: FoundTombstone) throws(StoreError) {
@@ -97,7 +100,12 @@ final class RebuildScratch {
       case .tombstone(let id, let tombstone): try transaction.put(tombstones, id.key, tombstone)
       }
     }
-    do throws(LMDBError) { try transaction.commit() } catch { throw StoreError(error) }
+    do throws(LMDBError) { try transaction.commit() } catch {
+      guard Index.isDiskFull(at: directory) else { throw StoreError(error) }
+      throw StoreError(
+        .noSpace, "there is no room for what was found in the segments: \(error)",
+        advice: "free some space on this file system")
+    }
     waiting = []
     waitingParts = [:]
     waitingCount = 0
