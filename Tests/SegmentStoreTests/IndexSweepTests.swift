@@ -46,7 +46,7 @@ import Testing
         older = olderIndexPath as String, foreign = foreignIndexPath as String
       ] in
       let isWhole = ProcessInfo.processInfo.environment["PFS_TEST_SWEEP"] == "all"
-      try Watchdog.run(seconds: isWhole ? 36_000 : 120) { _ in
+      try Watchdog.run(seconds: isWhole ? 36_000 : 900) { _ in
         let index = try fileBytes("\(reference)/index/data.mdb")
         let faults = FaultPlan(index: index, seed: seed, isWhole: isWhole)
         let list =
@@ -87,12 +87,12 @@ import Testing
       let name = "\(number % 2 == 0 ? "tree/" : "")\(String(repeating: "n", count: number * 18)) \(number % 10)\(seed)"
       _ = try fixture.put(noise(number * 997, seed: seed + UInt64(number)), as: name)
     }
-    let large = try fixture.put(noise(600_000, seed: seed + 50), as: "large")
+    let large = try fixture.put(noise(600_000, seed: seed + 50), as: "large \(seed)")
     for file in try fixture.store.allFiles().prefix(2) { try fixture.store.delete(file.id) }
     try FilesOnDisk.write(fileBytes("\(fixture.path)/index/data.mdb"), to: olderIndexPath)
     try fixture.store.delete(large.id)
-    _ = try fixture.put(noise(500_000, seed: seed + 51), as: "large")
-    _ = try fixture.put(noise(5000, seed: seed + 52), as: "small")
+    _ = try fixture.put(noise(500_000, seed: seed + 51), as: "large \(seed)")
+    _ = try fixture.put(noise(5000, seed: seed + 52), as: "small \(seed)")
     try fixture.finish()
     return fixture.path.description
   }

@@ -99,14 +99,21 @@ struct FigureSet: Sendable {
     all.append(figure)
   }
 
-  mutating func add(
-    _ name: String, run runNumber: Int, _ value: Double, beside peer: Double? = nil, peerWasFirst: Bool = false
-  ) {
+  mutating func add(_ name: String, run runNumber: Int, _ value: Double) {
+    add(name, Figure.Sample(runNumber: runNumber, value: value, peer: nil, peerWasFirst: false))
+  }
+
+  mutating func add(_ name: String, run runNumber: Int, _ both: Comparison) {
+    add(
+      name,
+      Figure.Sample(runNumber: runNumber, value: both.value, peer: both.peer, peerWasFirst: both.peerWasFirst))
+  }
+
+  private mutating func add(_ name: String, _ sample: Figure.Sample) {
     guard let index = all.firstIndex(where: { $0.name == name }) else {
       preconditionFailure("no figure '\(name)' is declared")
     }
-    all[index].samples.append(
-      Figure.Sample(runNumber: runNumber, value: value, peer: peer, peerWasFirst: peerWasFirst))
+    all[index].samples.append(sample)
   }
 
   /// Notes how much others took while a program ran.
@@ -116,16 +123,23 @@ struct FigureSet: Sendable {
   }
 }
 
+/// A measurement and what was measured beside it.
+struct Comparison: Hashable, Sendable {
+  let value: Double
+  let peer: Double
+  let peerWasFirst: Bool
+}
+
 /// Measures two things in turn, so that a machine that becomes slower or faster favours neither.
 ///
 /// In even runs `peer` goes first.
 func alternating(
   _ runNumber: Int, _ subject: () throws(BenchFailure) -> Double, _ peer: () throws(BenchFailure) -> Double
-) throws(BenchFailure) -> (value: Double, peer: Double, peerWasFirst: Bool) {
+) throws(BenchFailure) -> Comparison {
   if runNumber.isMultiple(of: 2) {
     let peer = try peer()
-    return (try subject(), peer, true)
+    return Comparison(value: try subject(), peer: peer, peerWasFirst: true)
   }
   let value = try subject()
-  return (value, try peer(), false)
+  return Comparison(value: value, peer: try peer(), peerWasFirst: false)
 }

@@ -52,8 +52,11 @@ struct LargeFile: Sendable {
       Figure(
         "verify_fast", "'pfs verify --fast', cached", .gigabytesPerSecond, beside: "memory copy",
         target: .atLeastRatio(0.7), skipReason: hasVerify ? nil : "this pfs has no 'verify --fast'"))
+    // What verify cannot do without, in the two ways that there are.
     figures.declare(
-      Figure("checksum", "CRC-32C of the mapped segments, cached", .gigabytesPerSecond, beside: "memory copy"))
+      Figure("checksum_mapped", "CRC-32C of mapped segments, cached", .gigabytesPerSecond, beside: "memory copy"))
+    figures.declare(
+      Figure("checksum_read", "CRC-32C of segments read(2), cached", .gigabytesPerSecond, beside: "memory copy"))
   }
 
   private func prepare() throws(BenchFailure) {
@@ -71,24 +74,30 @@ struct LargeFile: Sendable {
   // MARK: Range
 
   private func measureRange(_ runNumber: Int, _ figures: inout FigureSet) throws(BenchFailure) {
-    // Another place in each run, not on the border of a part; what is got there is known.
-    let sectionNumber = (byteCount / BenchCorpus.sectionByteCount - 1) * runNumber / run.settings.runCount
-    let places = [(name: "large-file", section: sectionNumber), (name: "small", section: 0)]
-    var milliseconds: [String: Double] = [:]
-    for place in runNumber.isMultiple(of: 2) ? places.reversed() : places {
-      let offset = 1_500_000
-      let expected = Array(corpus.section(place.section)[offset..<(offset + LargeFile.rangeByteCount)])
-      let start = place.section * BenchCorpus.sectionByteCount + offset
-      // The first one, which warms, is not counted.
-      _ = try range(place.name, start, expected)
-      milliseconds[place.name] = try ManyParts.median { () throws(BenchFailure) in
-        let get = try range(place.name, start, expected)
-        figures.watch(get)
-        return get.outcome.wallSeconds * 1000
-      }
+    // Another place in each run.
+    let lastSection = byteCount / BenchCorpus.sectionByteCount - 1
+    let speeds = try alternating(
+      runNumber,
+      { () throws(BenchFailure) in
+        try rangeMilliseconds("large-file", section: lastSection * runNumber / run.settings.runCount, &figures)
+      }, { () throws(BenchFailure) in try rangeMilliseconds("small", section: 0, &figures) })
+    figures.add("range", run: runNumber, speeds)
+  }
+
+  private func rangeMilliseconds(
+    _ name: String, section: Int, _ figures: inout FigureSet
+  ) throws(BenchFailure) -> Double {
+    // Not on the border of a part; and what is got there is known.
+    let offset = 1_500_000
+    let expected = Array(corpus.section(section)[offset..<(offset + LargeFile.rangeByteCount)])
+    let start = section * BenchCorpus.sectionByteCount + offset
+    // The first one, which warms, is not counted.
+    _ = try range(name, start, expected)
+    return try ManyParts.median { () throws(BenchFailure) in
+      let get = try range(name, start, expected)
+      figures.watch(get)
+      return get.outcome.wallSeconds * 1000
     }
-    guard let value = milliseconds["large-file"], let peer = milliseconds["small"] else { return }
-    figures.add("range", run: runNumber, value, beside: peer, peerWasFirst: runNumber.isMultiple(of: 2))
   }
 
   private func range(_ name: String, _ start: Int, _ expected: [UInt8]) throws(BenchFailure) -> ProgramRun {
@@ -116,7 +125,7 @@ struct LargeFile: Sendable {
         try segments.forgetCached()
         return segments.gigabytesPerSecond(try segments.readSeconds(workerCount: 1, run.interruption))
       })
-    figures.add("rebuild_search", run: runNumber, speeds.value, beside: speeds.peer, peerWasFirst: speeds.peerWasFirst)
+    figures.add("rebuild_search", run: runNumber, speeds)
     try segments.restoreTrailers()
   }
 
@@ -149,27 +158,28 @@ struct LargeFile: Sendable {
     _ runNumber: Int, _ segments: SegmentFiles, _ figures: inout FigureSet, hasVerify: Bool
   ) throws(BenchFailure) {
     let workerCount = run.settings.workerCount
+    let interruption = run.interruption
     // Nothing is left to be read from the disk.
-    _ = try segments.readSeconds(workerCount: workerCount, run.interruption)
+    _ = try segments.readSeconds(workerCount: workerCount, interruption)
     let copy = try MemoryCopy(segments.byteCount, workerCount: workerCount)
-    func copySpeed() throws(BenchFailure) -> Double {
-      segments.gigabytesPerSecond(try copy.seconds(run.interruption))
+    func measure(_ name: String, _ seconds: () throws(BenchFailure) -> Double) throws(BenchFailure) {
+      let speeds = try alternating(
+        runNumber, { () throws(BenchFailure) in segments.gigabytesPerSecond(try seconds()) },
+        { () throws(BenchFailure) in segments.gigabytesPerSecond(try copy.seconds(interruption)) })
+      figures.add(name, run: runNumber, speeds)
     }
     if hasVerify {
-      let speeds = try alternating(
-        runNumber,
-        { () throws(BenchFailure) in
-          let verify = try run.program.run(["verify", "--fast"], store: store)
-          figures.watch(verify)
-          return segments.gigabytesPerSecond(verify.outcome.wallSeconds)
-        }, copySpeed)
-      figures.add("verify_fast", run: runNumber, speeds.value, beside: speeds.peer, peerWasFirst: speeds.peerWasFirst)
+      try measure("verify_fast") { () throws(BenchFailure) in
+        let verify = try run.program.run(["verify", "--fast"], store: store)
+        figures.watch(verify)
+        return verify.outcome.wallSeconds
+      }
     }
-    let speeds = try alternating(
-      runNumber,
-      { () throws(BenchFailure) in
-        segments.gigabytesPerSecond(try segments.checksumSeconds(workerCount: workerCount, run.interruption))
-      }, copySpeed)
-    figures.add("checksum", run: runNumber, speeds.value, beside: speeds.peer, peerWasFirst: speeds.peerWasFirst)
+    try measure("checksum_mapped") { () throws(BenchFailure) in
+      try segments.mappedChecksumSeconds(workerCount: workerCount, interruption)
+    }
+    try measure("checksum_read") { () throws(BenchFailure) in
+      try segments.readSeconds(workerCount: workerCount, checksums: true, interruption)
+    }
   }
 }

@@ -24,12 +24,12 @@ struct ManyParts: Sendable {
         runNumber, { () throws(BenchFailure) in try openMilliseconds(store) },
         { () throws(BenchFailure) in try openMilliseconds(emptyStore) })
       figures.add(
-        "open_library", run: runNumber, library.value, beside: library.peer, peerWasFirst: library.peerWasFirst)
+        "open_library", run: runNumber, library)
       let program = try alternating(
         runNumber, { () throws(BenchFailure) in try listMilliseconds(store, &figures) },
         { () throws(BenchFailure) in try listMilliseconds(emptyStore, &figures) })
       figures.add(
-        "open_program", run: runNumber, program.value, beside: program.peer, peerWasFirst: program.peerWasFirst)
+        "open_program", run: runNumber, program)
       try run.note(
         "run \(runNumber)/\(run.settings.runCount), \(partCount) parts: open "
           + "\(FixedPoint.text(library.value, decimals: 2)) ms, as a program \(FixedPoint.text(program.value, decimals: 2)) ms"

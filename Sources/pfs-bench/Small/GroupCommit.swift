@@ -19,7 +19,7 @@ struct GroupCommit: Sendable {
         { () throws(BenchFailure) in try filesPerSecond(writerCount: writerCount, fileCount: tree.fileCount) },
         // As many files as each of the many puts, so that neither side takes much longer.
         { () throws(BenchFailure) in try filesPerSecond(writerCount: 1, fileCount: tree.fileCount / writerCount) })
-      figures.add("group_commit", run: runNumber, speeds.value, beside: speeds.peer, peerWasFirst: speeds.peerWasFirst)
+      figures.add("group_commit", run: runNumber, speeds)
       try run.note(
         "run \(runNumber)/\(run.settings.runCount), \(writerCount) writers: "
           + "\(FixedPoint.text(speeds.value, decimals: 0)) files/s, one: \(FixedPoint.text(speeds.peer, decimals: 0))")

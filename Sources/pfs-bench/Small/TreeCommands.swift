@@ -20,7 +20,7 @@ struct TreeCommands: Sendable {
       let put = try alternating(
         runNumber, { () throws(BenchFailure) in try timed(["put", "-r", "--"], [tree.root.bytes], &figures) }, copySpeed
       )
-      figures.add("put_tree", run: runNumber, put.value, beside: put.peer, peerWasFirst: put.peerWasFirst)
+      figures.add("put_tree", run: runNumber, put)
       let restored = run.workspace.file("restored")
       let get = try alternating(
         runNumber,
@@ -30,7 +30,7 @@ struct TreeCommands: Sendable {
           try run.workspace.remove("restored")
           return speed
         }, copySpeed)
-      figures.add("get_tree", run: runNumber, get.value, beside: get.peer, peerWasFirst: get.peerWasFirst)
+      figures.add("get_tree", run: runNumber, get)
       try measureList(runNumber, &figures)
       figures.add("delete_tree", run: runNumber, try timed(["delete", "-r", "tree"], [], &figures))
       try run.workspace.remove("store")
