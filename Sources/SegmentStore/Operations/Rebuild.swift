@@ -38,6 +38,8 @@ struct Rebuild {
 
   /// LMDB copies the pages that a transaction changes: two for an entry at the most, as a rule far fewer.
   private static let entryByteCount = 8 << 10
+  /// Parts come many at a time with ids that follow one another: so many of them share what one other entry may take.
+  static let partsPerEntry = 8
 
   private static let smallestLimitByteCount = 4 << 20
 
@@ -45,7 +47,7 @@ struct Rebuild {
     if byteCount < smallestLimitByteCount { throw MemoryPlan.tooSmall(byteCount, smallestLimitByteCount) }
   }
 
-  /// Entries that are entered in one transaction.
+  /// Entries that are entered in one transaction; ``partsPerEntry`` parts count as one.
   var batchCount: Int { max(64, limitByteCount / 2 / Rebuild.entryByteCount) }
 
   /// - Parameters:

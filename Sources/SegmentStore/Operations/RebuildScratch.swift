@@ -46,7 +46,7 @@ final class RebuildScratch {
   private let batchCount: Int
   private var waiting: [Addition] = []
   private var waitingParts: [PartID: FoundPart] = [:]
-  private var waitingCount = 0
+  private var waitingPartCount = 0
 
   init(in directory: FilePath, batchCount: Int) throws(StoreError) {
     let (environment, tables) = try translatingIndex { () throws(LMDBError) in
@@ -70,7 +70,7 @@ final class RebuildScratch {
   ) throws(StoreError) {
     if let earlier = try found(id), !earlier.isDamaged, isIntact(earlier.entry) { return }
     waitingParts[id] = part
-    try add(.part(id, part), count: 1)
+    try add(.part(id, part), partCount: 1)
   }
 
   func add(_ id: FileID, manifest: FileEntry) throws(StoreError) {
@@ -108,13 +108,18 @@ final class RebuildScratch {
     }
     waiting = []
     waitingParts = [:]
-    waitingCount = 0
+    waitingPartCount = 0
   }
 
   private func add(_ addition: Addition, count: Int) throws(StoreError) {
+    try add(addition, partCount: count * Rebuild.partsPerEntry)
+  }
+
+  /// - Parameter partCount: the parts that would take as much room in a transaction.
+  private func add(_ addition: Addition, partCount: Int) throws(StoreError) {
     waiting.append(addition)
-    waitingCount += count
-    if waitingCount >= batchCount { try flush() }
+    waitingPartCount += partCount
+    if waitingPartCount >= batchCount * Rebuild.partsPerEntry { try flush() }
   }
 
   private func found(_ id: PartID) throws(StoreError) -> FoundPart? {

@@ -29,7 +29,7 @@ struct RecordScan {
         isTold = false
         offset += header.recordByteCount
       } else {
-        if !isTold, bytes.contains(where: { $0 != 0 }) {
+        if !isTold, isDamaged(bytes, at: offset) {
           onDamage(offset)
           isTold = true
         }
@@ -37,7 +37,17 @@ struct RecordScan {
       }
     }
     guard offset < range.upperBound, !isTold else { return }
-    if try window.header(at: offset).contains(where: { $0 != 0 }) { onDamage(offset) }
+    if isDamaged(try window.header(at: offset), at: offset) { onDamage(offset) }
+  }
+
+  /// Whether bytes that are no header are more than what is left of a dead record: whole pages are punched out, and with
+  /// them perhaps one half of a header.
+  private func isDamaged(_ bytes: [UInt8], at offset: Int) -> Bool {
+    let firstHalf = bytes.prefix(Format.alignment)
+    let secondHalf = bytes.dropFirst(Format.alignment)
+    let isZero = { (half: ArraySlice<UInt8>) in half.allSatisfy { $0 == 0 } }
+    let crossesPage = (offset + Format.alignment) % pageByteCount == 0
+    return crossesPage ? !isZero(firstHalf) && !isZero(secondHalf) : !isZero(firstHalf) || !isZero(secondHalf)
   }
 
   private func header(_ bytes: [UInt8], at offset: Int) -> RecordHeader? {
