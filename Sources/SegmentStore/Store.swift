@@ -103,11 +103,23 @@ public final class Store: Sendable {
     reader = SegmentReader(
       directory: segmentDirectory, segmentByteCount: superblock.segmentByteCount,
       storePrefix: superblock.uuid.prefix)
-    let index = configuration.opensIndex ? try directory.openIndex(in: configuration.indexDirectory) : nil
+    let index = configuration.opensIndex ? try Store.openIndex(of: directory, configuration) : nil
     self.open = Monitor(Open(index: index, lock: lock))
     if configuration.recoversAtOpen && configuration.opensIndex {
       IndexReplacement.removeLeftovers(in: directory)
       try recover()
+    }
+  }
+
+  /// LMDB makes its lock file anew where it is missing, and sets space aside for it.
+  private static func openIndex(
+    of directory: StoreDirectory, _ configuration: Configuration
+  ) throws(StoreError) -> Index {
+    do throws(StoreError) {
+      return try directory.openIndex(in: configuration.indexDirectory)
+    } catch  where error.code == .noSpace && configuration.recoversAtOpen {
+      try directory.reserve.release()
+      return try directory.openIndex(in: configuration.indexDirectory)
     }
   }
 
@@ -186,22 +198,14 @@ public final class Store: Sendable {
     let lock = try lock(id, .exclusive, cancellation)
     defer { withExtendedLifetime(lock) {} }
     let entry = try deletableEntry(id)
-    let session = try writerSession()
+    // Even a delete needs a few pages: where there is no room, those that were set aside for it.
+    let session = try usingReserve { () throws(StoreError) in try writerSession() }
     try session.checkUsable()
     let reclamation = Reclamation(store: self, perform: session.perform)
-    do throws(StoreError) {
-      try reclamation.begin(id, entry, by: session.writer)
-    } catch  where error.code == .noSpace {
-      // Even a delete needs a few pages: those that were set aside for it.
-      try reserve.release()
-      try reclamation.begin(id, entry, by: session.writer)
-    }
+    try usingReserve { () throws(StoreError) in try reclamation.begin(id, entry, by: session.writer) }
     // From here on the file is gone for good; what cannot be given back now is given back by the next open.
     do throws(StoreError) {
-      do throws(StoreError) { try reclamation.finish(id) } catch  where error.code == .noSpace {
-        try reserve.release()
-        try reclamation.finish(id)
-      }
+      try usingReserve { () throws(StoreError) in try reclamation.finish(id) }
     } catch {
       session.leaveToRecovery()
       if error.code == .indexDamaged { throw error }
@@ -209,6 +213,14 @@ public final class Store: Sendable {
   }
 
   // MARK: Inside
+
+  /// Runs `body`, and where there is no room for it, once more with the space that was set aside.
+  private func usingReserve<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+    do throws(StoreError) { return try body() } catch  where error.code == .noSpace {
+      try reserve.release()
+      return try body()
+    }
+  }
 
   var index: Index {
     get throws(StoreError) {

@@ -264,16 +264,9 @@ struct StoreDirectory {
   /// Best effort: the failure that led here is the one to report.
   static func remove(_ name: [UInt8], from parent: Directory) {
     do throws(SystemCallFailure) {
+      guard try parent.status(of: name).kind == .directory else { return try parent.removeFile(name) }
       let directory = try parent.openDirectory(name)
-      for entry in try directory.entries() {
-        if try directory.status(of: entry).kind == .directory {
-          let inner = try directory.openDirectory(entry)
-          for file in try inner.entries() { try inner.removeFile(file) }
-          try directory.removeDirectory(entry)
-        } else {
-          try directory.removeFile(entry)
-        }
-      }
+      for entry in try directory.entries() { remove(entry, from: directory) }
       try parent.removeDirectory(name)
     } catch {}
   }

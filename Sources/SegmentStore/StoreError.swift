@@ -78,7 +78,7 @@ extension StoreError {
         .noSpace, "\(failure.reason) (\(failure.call) \(failure.subject))",
         advice: "free some space on this file system, or delete files from the store")
     } else {
-      self.init(.io, failure.description)
+      self.init(failure.isOutOfResources ? .systemLimit : .io, failure.description)
     }
   }
 
@@ -87,7 +87,7 @@ extension StoreError {
     if failure.isNoSpace {
       self.init(.noSpace, "\(failure.reason) (\(failure.call) \(failure.subject))")
     } else {
-      self.init(.unusableFile, "\(failure.subject): \(failure.reason)")
+      self.init(failure.isOutOfResources ? .systemLimit : .unusableFile, "\(failure.subject): \(failure.reason)")
     }
   }
 

@@ -19,8 +19,9 @@ public final class ByteLock: Sendable {
   public static func acquire(
     _ path: FilePath, byte: Int64, _ mode: Mode, timeoutSeconds: Double, isCancelled: () -> Bool = { false }
   ) throws(SystemCallFailure) -> ByteLock? {
-    // A shared lock needs no more than reading, so that what is mounted for reading only can be read.
-    let file = try File.open(path, mode == .shared ? [] : .write)
+    // A shared lock needs no more than reading, so that what is mounted for reading only can be read. Not blocking:
+    // somebody may have put a pipe in the place of the file.
+    let file = try File.open(path, mode == .shared ? .nonBlocking : [.write, .nonBlocking])
     let deadline = Clock.monotonicNanoseconds() + Int64(max(0, min(timeoutSeconds, 1e9)) * 1e9)
     var pauseMicroseconds: UInt32 = 200
     while true {
@@ -36,7 +37,7 @@ public final class ByteLock: Sendable {
 
   /// Whether anybody, this process included, holds a lock on the byte.
   public static func isHeld(_ path: FilePath, byte: Int64) throws(SystemCallFailure) -> Bool {
-    let file = try File.open(path)
+    let file = try File.open(path, .nonBlocking)
     let answer = try retrying("fcntl(F_OFD_GETLK)", "'\(path)'") {
       pfs_lock_would_wait(file.descriptor, byte, F_WRLCK)
     }

@@ -33,7 +33,13 @@ struct RecordScan {
           onDamage(offset)
           isTold = true
         }
-        offset = try window.nextMagic(from: offset + Format.alignment, upTo: range.upperBound)
+        let next = try window.nextMagic(from: offset + Format.alignment, upTo: range.upperBound)
+        // Zeros before a record are what is left of dead ones whose pages were punched out, or else one was overwritten.
+        if !isTold, next < range.upperBound, try !window.beginsInHole(offset..<next) {
+          onDamage(offset)
+          isTold = true
+        }
+        offset = next
       }
     }
     guard offset < range.upperBound, !isTold else { return }

@@ -56,6 +56,22 @@ struct RecordWindow {
     return end
   }
 
+  /// Whether the page that `range` begins in, or the one after it where it goes on, is nothing but zeros, as pages are
+  /// that were punched out.
+  func beginsInHole(_ range: Range<Int>) throws(StoreError) -> Bool {
+    let first = range.lowerBound & ~(pageByteCount - 1)
+    for page in [first, first + pageByteCount] where page < range.upperBound {
+      do throws(SystemCallFailure) {
+        if try file.bytes(at: page, byteCount: pageByteCount).allSatisfy({ $0 == 0 }) { return true }
+      } catch {
+        // That it cannot be read is told by those who try to.
+        if skipsUnreadable { return true }
+        throw StoreError(error)
+      }
+    }
+    return false
+  }
+
   /// Has the `count` bytes at `offset` in the piece, as far as they are there.
   private mutating func load(_ offset: Int, _ count: Int) throws(StoreError) {
     if offset >= start && offset + count <= start + piece.count { return }
