@@ -70,15 +70,32 @@ struct FullDiskTests {
     }
   }
 
-  @Test("a store whose lock file is gone is refused on a full disk, and the process lives on")
+  @Test("a store whose lock file is gone opens on a full disk by what was set aside, and then deletes")
   func noLockFile() throws {
     let (fixture, small) = try fixture("size=14m", .mapped)
     defer { withExtendedLifetime(small) {} }
     let kept = try fixture.put(noise(100_000, seed: 1), as: "kept")
     let image = try fixture.crashImage("mount/image")
     try fill(small)
-    #expect(storeError { _ = try Store(at: FilePath(image)) }?.code == .noSpace)
+    let store = try Store(at: FilePath(image))
+    try store.delete(kept.id)
+    try store.close()
     #expect(try fixture.get(kept.id) == noise(100_000, seed: 1))
+    try fixture.finish()
+  }
+
+  @Test("deletes work with nothing free when the index was made anew and has no free page")
+  func deleteAfterRebuild() throws {
+    let (fixture, small) = try fixture("size=24m", .mapped)
+    defer { withExtendedLifetime(small) {} }
+    let files = try (0..<5).map { try fixture.put(noise(500_000, seed: $0), as: "file \($0)") }
+    try fixture.store.close()
+    _ = try Store.rebuild(at: fixture.path, fixture.configuration)
+    try fill(small)
+    try fixture.open()
+    for file in files { try fixture.store.delete(file.id) }
+    try fixture.reopen()
+    #expect(try fixture.store.allFiles().isEmpty)
     try fixture.finish()
   }
 
