@@ -32,7 +32,9 @@ struct StoreDirectory {
     } catch  where error.isNotFound {
       throw StoreError(
         .notAStore, "'\(path)': is not a pfs store: it has no file STORE",
-        advice: "name a store with --store, or make one in an empty place with 'pfs init'")
+        advice: StoreDirectory.hasSegments(path)
+          ? "if STORE was lost, write what its segments hold to another place with 'pfs salvage DIR'"
+          : "name a store with --store, or make one in an empty place with 'pfs init'")
     } catch {
       throw StoreError(error)
     }
@@ -42,7 +44,10 @@ struct StoreDirectory {
         throw StoreError(
           .newerFormat, "'\(path)': made by a newer pfs: \(error)", advice: "use the version that made it, or newer")
       case .notThisKind: throw StoreError(.notAStore, "'\(path)': is not a pfs store: \(error)")
-      case .damaged: throw StoreError(.corrupt, "'\(path)': \(error)")
+      case .damaged:
+        throw StoreError(
+          .corrupt, "'\(path)': \(error)",
+          advice: "write what its segments hold to another place with 'pfs salvage DIR'")
       }
     }
   }
@@ -112,6 +117,14 @@ struct StoreDirectory {
   func makeLocksIfMissing() throws(StoreError) {
     try translating { () throws(SystemCallFailure) in
       _ = try File.open(locks.path, [.write, .create, .noFollow])
+    }
+  }
+
+  private static func hasSegments(_ path: FilePath) -> Bool {
+    do throws(SystemCallFailure) {
+      return try FileSystem.status(of: path.appending(segmentsName)).kind == .directory
+    } catch {
+      return false
     }
   }
 

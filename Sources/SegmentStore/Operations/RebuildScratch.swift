@@ -152,16 +152,15 @@ final class RebuildScratch {
     try transaction.entry(tombstones, id.key)
   }
 
-  /// Calls `body` with the parts of files that a commit record names and of which there is neither a manifest nor a
-  /// tombstone, in order of ids.
+  /// Calls `body` with the parts of files of which there is neither a manifest nor a tombstone, in order of ids: their
+  /// records were damaged, or the file was never finished, or deleted so long ago that nothing else is left of it.
   func forEachPartOfUnknownFile(_ body: (PartID, FoundPart) throws(StoreError) -> Void) throws(StoreError) {
     try read { (transaction) throws(StoreError) in
       try transaction.forEach(parts) { (key, part: FoundPart) throws(StoreError) in
         let file = part.file.key
         let manifest: FileEntry? = try transaction.entry(manifests, file)
         let tombstone: FoundTombstone? = try transaction.entry(tombstones, file)
-        let commit: FoundCommit? = try transaction.entry(commits, file)
-        if manifest == nil, tombstone == nil, commit != nil, let id = PartID(key: key) { try body(id, part) }
+        if manifest == nil, tombstone == nil, let id = PartID(key: key) { try body(id, part) }
         return true
       }
     }

@@ -13,7 +13,7 @@ struct SalvageCommand: Command {
     ["pfs salvage [OPTIONS] DIR"],
     "Write every file that can be read from a damaged store into DIR, which must be empty or not exist, with holes where "
       + "bytes are lost. The store is not changed, and its index is not needed. Prints what was lost, and keeps a line of "
-      + "JSON for each file in DIR/loss-report.jsonl. Exit status 3 if anything was lost.",
+      + "JSON for each file in DIR/loss-report.jsonl. Exit status 3 if anything was lost, or if the store was damaged.",
     options: options,
     notes: [
       "The newest version of a name goes to DIR/files, older ones to DIR/versions/ID, names that cannot be a path to "
@@ -38,10 +38,13 @@ struct SalvageCommand: Command {
   func run(in context: CommandContext) throws(CommandError) -> ExitStatus {
     context.progress.begin(Array("salvage".utf8), totalByteCount: nil)
     let report = SalvageReport(directory, context)
-    let summary = try translating { () throws(StoreError) in
-      try Store.salvage(
+    let summary: SalvageSummary
+    do throws(StoreError) {
+      summary = try Store.salvage(
         at: context.settings.storePath, into: directory, context.settings.store, cancellation: context.cancellation,
         progress: context.progress.add, onSalvaged: report.add, onFinding: report.add)
+    } catch {
+      throw report.failure ?? CommandError(error)
     }
     try report.finish(summary)
     return summary.isWhole ? .done : .damageFound
@@ -53,6 +56,7 @@ private final class SalvageReport: Sendable {
   private struct State {
     var file: File?
     var byteCount = 0
+    var failure: CommandError?
   }
 
   private static let fileName = "loss-report.jsonl"
@@ -65,6 +69,9 @@ private final class SalvageReport: Sendable {
     self.directory = directory
     self.context = context
   }
+
+  /// Why the report could not be written, which ends the whole.
+  var failure: CommandError? { state.withLock { $0.failure } }
 
   func add(_ finding: Finding) {
     let report = FindingReport(finding)
@@ -96,6 +103,7 @@ private final class SalvageReport: Sendable {
       "fragments": integer(summary.fragmentCount), "findings": integer(summary.findingCount),
     ]
     write(json)
+    if let failure { throw failure }
     try context.check()
     if context.output.isJSON { return try context.output.result(json) }
     context.output.notice(
@@ -117,7 +125,7 @@ private final class SalvageReport: Sendable {
           state.byteCount += line.count
         }
       } catch {
-        throw CommandError(.failed, error.description)
+        throw CommandError(error.isNoSpace ? .noSpace : .failed, error.description)
       }
     }
   }
@@ -125,7 +133,7 @@ private final class SalvageReport: Sendable {
   /// Without anybody to tell, or a place to keep it, there is no use in going on.
   private func attempt(_ body: () throws(CommandError) -> Void) {
     do throws(CommandError) { try body() } catch {
-      context.output.report(error)
+      state.withLock { $0.failure = $0.failure ?? error }
       context.cancellation.cancel()
     }
   }
