@@ -10,7 +10,8 @@ extension Store {
   /// waits for that, at most the lock timeout. Takes disk space for two indexes beside the old one.
   /// - Parameter onFinding: told each thing that is not as it should be, in no order, on the calling thread.
   /// - Throws: `.noStore`, `.notAStore`, `.newerFormat`, `.corrupt` (STORE is damaged), `.busy`, `.noSpace`, `.cancelled`,
-  ///   `.memoryLimitTooSmall`, `.io`; then the old index is as it was.
+  ///   `.memoryLimitTooSmall`, `.io`; then the old index is as it was. `.durabilityUnknown`: the next open shows which
+  ///   index is in place.
   /// - Complexity: O(records log records). Reads the footers of sealed segments, and every byte of the others.
   public static func rebuild(
     at path: FilePath, _ configuration: Configuration = Configuration(), cancellation: Cancellation = Cancellation(),
@@ -34,11 +35,13 @@ extension Store {
       limitByteCount: configuration.memoryByteCount, cancellation: cancellation, onFinding: onFinding)
     let making = try IndexReplacement(in: store)
     do throws(StoreError) {
-      let summary = try rebuild.run(
+      var summary = try rebuild.run(
         into: making.path, RebuildScratch(in: making.scratchPath, batchCount: rebuild.batchCount))
       try cancellation.check()
+      // Before the new index, which names none of them, is in place: the next recovery would remove them.
+      try Rebuild.renameStrangeSegments(in: segments, summary)
       try making.publish()
-      try Rebuild.tidy(segments, summary)
+      rebuild.removeUnusedSegments(&summary)
       store.reserve.refill()
       return summary
     } catch {
@@ -49,15 +52,27 @@ extension Store {
 }
 
 extension Rebuild {
-  /// What is named like a segment and is none gets another name, so that nothing takes it for one and removes it; what is
-  /// not used goes. For when the new index, which names neither, is in place.
-  static func tidy(_ segments: Directory, _ summary: RebuildSummary) throws(StoreError) {
+  /// What is named like a segment and is none gets another name, durably, so that nothing takes it for one and removes it.
+  /// It holds no intact record: the old index, if it stays after all, loses nothing.
+  static func renameStrangeSegments(in segments: Directory, _ summary: RebuildSummary) throws(StoreError) {
+    if summary.strangeSegments.isEmpty { return }
     try translating { () throws(SystemCallFailure) in
-      for id in summary.unusedSegments { try segments.removeFile(id.fileName) }
       for id in summary.strangeSegments {
         try segments.rename(id.fileName, to: freeName(id, segments), replacing: false)
       }
       try segments.sync()
+    }
+  }
+
+  /// For when the new index, which does not name them, is in place: what fails here is left to the next recovery.
+  func removeUnusedSegments(_ summary: inout RebuildSummary) {
+    if summary.unusedSegments.isEmpty { return }
+    do throws(SystemCallFailure) {
+      for id in summary.unusedSegments { try segments.removeFile(id.fileName) }
+      try segments.sync()
+    } catch {
+      summary.findingCount += 1
+      onFinding(Finding(.segment, "a segment to which nothing was ever written was not removed: \(error)"))
     }
   }
 
@@ -111,7 +126,9 @@ struct IndexReplacement {
       try directory.removeFile(IndexReplacement.lockName)
       let new = IndexReplacement.name + [UInt8(ascii: "/")] + IndexReplacement.dataName
       try directory.rename(new, to: IndexReplacement.dataName, replacing: true)
-      try directory.sync()
+    }
+    do throws(SystemCallFailure) { try directory.sync() } catch {
+      throw StoreError(.durabilityUnknown, "\(error); whether the new index is in place is not known")
     }
     drop()
   }

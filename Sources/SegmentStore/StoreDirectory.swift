@@ -9,7 +9,7 @@ struct StoreDirectory {
   let superblock: Superblock
   let fileSystem: FileSystem.Kind
 
-  var locks: LockBytes { LockBytes(path: path.appending(LockBytes.fileName)) }
+  private(set) var locks: LockBytes
   var highWater: HighWater { HighWater(path: path.appending(HighWater.fileName)) }
   var reserve: Reserve { Reserve(path: path.appending(Reserve.fileName)) }
 
@@ -19,10 +19,12 @@ struct StoreDirectory {
     self.path = path
     self.superblock = superblock
     self.fileSystem = fileSystem
+    locks = LockBytes(path: path.appending(LockBytes.fileName))
   }
 
   init(opening path: FilePath) throws(StoreError) {
     self.path = path
+    locks = LockBytes(path: path.appending(LockBytes.fileName))
     fileSystem = try StoreDirectory.localFileSystem(of: path)
     let bytes: [UInt8]
     do throws(SystemCallFailure) {
@@ -65,7 +67,7 @@ struct StoreDirectory {
       } catch let failure {
         throw StoreError(.notAStore, "'\(path)': is not a pfs store, and has no segments: \(failure)")
       }
-      guard let header = try firstHeader(in: segments) else { throw error }
+      guard let header = try commonHeader(of: segments) else { throw error }
       onFinding(Finding(.storeFile, "\(error.message); the segments were asked instead"))
       let partByteCount = Format.maximumPartByteCount(segmentByteCount: header.segmentByteCount)
       return StoreDirectory(
@@ -78,16 +80,19 @@ struct StoreDirectory {
     }
   }
 
-  /// The header of the first segment that has an intact one.
-  private static func firstHeader(in segments: Directory) throws(StoreError) -> SegmentHeader? {
+  /// An intact header, of the store to which most segments say they belong: one of another store may be among them.
+  private static func commonHeader(of segments: Directory) throws(StoreError) -> SegmentHeader? {
     let names = try translating { () throws(SystemCallFailure) in try segments.entries() }
-    for name in names where SegmentID(fileName: name) != nil {
+    var found: [StoreUUID: (header: SegmentHeader, count: Int)] = [:]
+    for id in names.compactMap(SegmentID.init(fileName:)).sorted() {
       do {
-        let file = try segments.open(name, [.noFollow, .nonBlocking])
-        return try SegmentHeader(decoding: try file.bytes(at: 0, byteCount: SegmentHeader.byteCount))
+        let file = try segments.open(id.fileName, [.noFollow, .nonBlocking])
+        let header = try SegmentHeader(decoding: try file.bytes(at: 0, byteCount: SegmentHeader.byteCount))
+        if header.segment == id { found[header.uuid, default: (header, 0)].count += 1 }
       } catch {}
     }
-    return nil
+    // Of two that as many name, the one of the oldest segment.
+    return found.values.max { ($0.count, $1.header.segment) < ($1.count, $0.header.segment) }?.header
   }
 
   func openSegments() throws(StoreError) -> Directory {
@@ -125,6 +130,22 @@ struct StoreDirectory {
       return try FileSystem.status(of: path.appending(segmentsName)).kind == .directory
     } catch {
       return false
+    }
+  }
+
+  /// For those who must change nothing here: takes a file in `directory` in the place of one that was lost, so that they
+  /// lock as everybody does, though nobody else sees it.
+  /// - Returns: Whether it was lost.
+  mutating func replaceLostLocks(in directory: FilePath) throws(StoreError) -> Bool {
+    do throws(SystemCallFailure) {
+      _ = try FileSystem.status(of: locks.path)
+      return false
+    } catch  where error.isNotFound {
+      locks = LockBytes(path: directory.appending(LockBytes.fileName))
+      try makeLocksIfMissing()
+      return true
+    } catch {
+      throw StoreError(error)
     }
   }
 

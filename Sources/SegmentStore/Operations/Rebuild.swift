@@ -68,7 +68,12 @@ struct Rebuild {
 
   /// Looks at every record of every segment.
   private func collect(into scratch: RebuildScratch, _ state: inout RebuildState) throws(StoreError) {
-    if let highWater { state.raise(to: try highWater.read()) }
+    if let highWater {
+      if case .damaged(let message) = highWater.condition() {
+        state.report(.storeFile, "high-water: \(message)") { _ in }
+      }
+      state.raise(to: try highWater.read())
+    }
     let names = try translating { () throws(SystemCallFailure) in try segments.entries() }
     for id in names.compactMap(SegmentID.init(fileName:)).sorted() {
       state.raise(to: Counters(above: id))

@@ -23,10 +23,10 @@ struct RebuildState {
   mutating func raise(to other: Counters) { counters = counters.raised(to: other) }
 
   /// Above everything that was found; where ids are taken in ranges, above the rest of the ranges too, of which some
-  /// may have been used by records that are damaged.
+  /// may have been used by records that are damaged. A put of known size takes all its parts at once.
   var safeCounters: Counters {
     var safe = counters
-    safe.nextPart = safe.nextPart.advancedSaturating(by: IdentifierSource.partCount)
+    safe.nextPart = safe.nextPart.advancedSaturating(by: UInt64(Format.maximumPartCount) + 1)
     safe.nextSequence = safe.nextSequence.advancedSaturating(by: IdentifierSource.sequenceCount)
     return safe
   }

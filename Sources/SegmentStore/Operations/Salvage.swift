@@ -22,6 +22,8 @@ struct Salvage: Sendable {
   func run(_ scratch: RebuildScratch?) throws(StoreError) {
     _ = try ParallelFiles<Item>(cancellation: cancellation).run(
       produce: { (handOver: (Item) throws(StoreError) -> Void) throws(StoreError) in try forEachItem(handOver) },
+      // What stands in the way of one file of a damaged store, or of its large parts, may leave all others alone.
+      isFatal: { $0.stopsEverything && ![.indexDamaged, .memoryLimitTooSmall].contains($0.code) },
       work: { (item: Item) throws(StoreError) in try write(item) },
       failed: { (item, error) in report(error, item.id, item.name) })
     if let scratch { try writeFragments(scratch) }
@@ -107,8 +109,8 @@ struct Salvage: Sendable {
       do throws(StoreError) {
         try writeFragment(id, part, at: offset)
         ends[part.file] = max(ends[part.file] ?? 0, offset + part.entry.rawByteCount)
-      } catch  where error.code == .corrupt || error.code == .io {
-        report(error, part.file, nil)
+      } catch  where [.corrupt, .io, .memoryLimitTooSmall].contains(error.code) {
+        report(error.within("part \(part.partNumber)"), part.file, nil)
       }
     }
     for (file, end) in ends.sorted(by: { $0.key < $1.key }) {
@@ -125,6 +127,8 @@ struct Salvage: Sendable {
     let window = BatchWindow<Void>(workers: store.workers, budget: store.budget)
     defer { window.drain() }
     let byteCount = max(1, part.entry.rawByteCount)
+    // The size is what a record says: there may be more of it than memory, which would be waited for without end.
+    _ = try store.batchPartCount(partByteCount: byteCount, scratchByteCount: 0)
     guard let lease = try window.lease(byteCount, cancellation) else { return }
     let (reader, output) = (store.reader, output)
     try window.submit { (tools) throws(StoreError) in

@@ -14,20 +14,20 @@ struct SalvageSource {
   ) throws(StoreError) {
     var configuration = configuration
     configuration.recoversAtOpen = false
-    let directory: StoreDirectory
+    var directory = try StoreDirectory.salvaging(path, onFinding: onFinding)
+    if try directory.replaceLostLocks(in: scratchPath) {
+      onFinding(Finding(.storeFile, "locks: the file is missing; whether others use the store is not known"))
+    }
     do throws(StoreError) {
-      let store = try Store(at: path, configuration)
+      let store = try Store(directory, configuration)
       try SalvageSource.checkIndex(of: store, cancellation)
       self.store = store
       scratch = nil
       return
     } catch {
       // A damaged store is what this is for; what else is wrong shows below.
-      if [.cancelled, .noStore, .busy, .memoryLimitTooSmall].contains(error.code) { throw error }
-      directory = try StoreDirectory.salvaging(path, onFinding: onFinding)
-      if error.code != .notAStore {
-        onFinding(Finding(.index, "\(error.message); files are looked for in the segments"))
-      }
+      if [.cancelled, .busy, .memoryLimitTooSmall, .systemLimit].contains(error.code) { throw error }
+      onFinding(Finding(.index, "\(error.message); files are looked for in the segments"))
     }
     let rebuild = Rebuild(
       superblock: directory.superblock, segments: try directory.openSegments(), highWater: nil,
@@ -49,27 +49,60 @@ struct SalvageSource {
     scratch = found
   }
 
+  // MARK: The index
+
+  /// How far a check of the index has come.
+  private struct Place {
+    var file = FileID(rawValue: 0)
+    var partNumber = 0
+  }
+
+  /// Parts that are looked up in one transaction, and how many of them a file counts for.
+  private static let pagePartCount = 4096
+  private static let partsPerFile = 16
+
   /// Throws unless every file, and every part of it, can be found in the index.
   private static func checkIndex(of store: Store, _ cancellation: Cancellation) throws(StoreError) {
     let index = try store.index
-    try index.read { (transaction) throws(StoreError) in
-      try index.files.forEach(from: FileID(rawValue: 0), in: transaction) { (id, entry) throws(StoreError) in
-        try cancellation.check()
-        guard entry.state == .ready else { return true }
-        for start in stride(from: 0, to: entry.manifest.partCount, by: 4096) {
-          let numbers = start..<min(start + 4096, entry.manifest.partCount)
-          _ = try index.parts.parts(numbers, of: entry.manifest, in: transaction)
-        }
-        guard try index.files.files(named: entry.manifest.name, in: transaction).contains(where: { $0.id == id }) else {
-          throw StoreError(index: FormatFailure(.damaged, "file \(id) cannot be found by its name"))
-        }
-        return true
-      }
-      let next = try index.counters(in: transaction).nextSegment
-      let names = try translating { () throws(SystemCallFailure) in try store.segmentDirectory.entries() }
-      for id in names.compactMap(SegmentID.init(fileName:)) where id.rawValue >= next {
-        throw StoreError(index: FormatFailure(.damaged, "it is older than segment \(id), which it does not know"))
-      }
+    // The directory first: a segment is entered in the index before its file is made.
+    let names = try translating { () throws(SystemCallFailure) in try store.segmentDirectory.entries() }
+    let next = try index.read { (transaction) throws(StoreError) in try index.counters(in: transaction).nextSegment }
+    for id in names.compactMap(SegmentID.init(fileName:)) where id.rawValue >= next {
+      throw StoreError(index: FormatFailure(.damaged, "it is older than segment \(id), which it does not know"))
     }
+    var place: Place? = Place()
+    while let start = place {
+      try cancellation.check()
+      place = try index.read { (transaction) throws(StoreError) in try checkPage(from: start, of: index, transaction) }
+    }
+  }
+
+  /// - Returns: Where the next page begins; nil at the end.
+  private static func checkPage(
+    from start: Place, of index: Index, _ transaction: borrowing ReadTransaction
+  ) throws(StoreError) -> Place? {
+    var remainingPartCount = pagePartCount
+    var next: Place?
+    try index.files.forEach(from: start.file, in: transaction) { (id, entry) throws(StoreError) in
+      var place = Place(file: id)
+      if id == start.file { place.partNumber = start.partNumber }
+      if remainingPartCount <= 0 {
+        next = place
+        return false
+      }
+      guard entry.state == .ready else { return true }
+      guard try index.files.files(named: entry.manifest.name, in: transaction).contains(where: { $0.id == id }) else {
+        throw StoreError(index: FormatFailure(.damaged, "file \(id) cannot be found by its name"))
+      }
+      let first = min(place.partNumber, entry.manifest.partCount)
+      let numbers = first..<min(first + remainingPartCount, entry.manifest.partCount)
+      if !numbers.isEmpty { _ = try index.parts.parts(numbers, of: entry.manifest, in: transaction) }
+      remainingPartCount -= numbers.count + partsPerFile
+      guard numbers.upperBound < entry.manifest.partCount else { return true }
+      place.partNumber = numbers.upperBound
+      next = place
+      return false
+    }
+    return next
   }
 }

@@ -11,7 +11,7 @@ final class SegmentContents {
   /// Nil when it is damaged, or of another store or segment.
   let header: SegmentHeader?
   /// Nil when there is none that can be believed.
-  let footer: SegmentFooter?
+  private(set) var footer: SegmentFooter?
   /// What a search for records could not read.
   private(set) var unreadableByteCount = 0
   /// Where a search for records found one whose header is damaged: the first places.
@@ -54,12 +54,17 @@ final class SegmentContents {
 
   /// Calls `body` with the header of each record, in order of offsets. That it is intact says nothing of the payload.
   func forEachRecord(_ body: (RecordHeader) throws(StoreError) -> Void) throws(StoreError) {
-    if let footer { return try forEachRecord(in: footer, body) }
+    var start = SegmentHeader.byteCount
+    if let footer {
+      if try forEachRecord(in: footer, upTo: &start, body) { return }
+      // It was readable a moment ago; the records behind those that it gave are looked for.
+      self.footer = nil
+    }
     var window = RecordWindow(file: file, skipsUnreadable: true)
     let onDamage = { [self] (offset: Int) in
       if damagedOffsets.count < SegmentContents.maximumDamagedOffsetCount { damagedOffsets.append(offset) }
     }
-    try scan.forEachHeader(in: &window, onDamage: onDamage, body)
+    try scan(from: start).forEachHeader(in: &window, onDamage: onDamage, body)
     unreadableByteCount = window.unreadableByteCount
   }
 
@@ -153,24 +158,25 @@ final class SegmentContents {
 
   // MARK: -
 
-  private var scan: RecordScan {
-    RecordScan(
-      segment: segment, storePrefix: storePrefix,
-      range: SegmentHeader.byteCount..<max(SegmentHeader.byteCount, byteCount))
+  private func scan(from start: Int) -> RecordScan {
+    RecordScan(segment: segment, storePrefix: storePrefix, range: start..<max(start, byteCount))
   }
 
+  /// - Parameter end: of the last record that `body` was called with.
+  /// - Returns: False when the table can no longer be read.
   private func forEachRecord(
-    in footer: SegmentFooter, _ body: (RecordHeader) throws(StoreError) -> Void
-  ) throws(StoreError) {
+    in footer: SegmentFooter, upTo end: inout Int, _ body: (RecordHeader) throws(StoreError) -> Void
+  ) throws(StoreError) -> Bool {
     for (offset, count) in SegmentContents.pieces(of: footer) {
-      guard let table = bytes(at: offset, count) else {
-        throw StoreError(.corrupt, "its footer can no longer be read")
-      }
+      guard let table = bytes(at: offset, count) else { return false }
       for start in stride(from: 0, to: table.count, by: RecordHeader.byteCount) {
         let bytes = Array(table[start..<(start + RecordHeader.byteCount)])
-        if let header = header(inTable: bytes, footer) { try body(header) }
+        guard let header = header(inTable: bytes, footer) else { continue }
+        try body(header)
+        end = header.offset + header.recordByteCount
       }
     }
+    return true
   }
 
   /// A copy in the table says where its record lies.

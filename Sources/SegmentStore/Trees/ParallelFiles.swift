@@ -106,7 +106,7 @@ struct ParallelFiles<Item: Sendable>: Sendable {
 extension StoreError {
   /// Whether the next file would fail in the same way.
   var stopsEverything: Bool {
-    let codes: [Code] = [.noSpace, .cancelled, .durabilityUnknown, .indexDamaged, .memoryLimitTooSmall]
+    let codes: [Code] = [.noSpace, .cancelled, .durabilityUnknown, .indexDamaged, .memoryLimitTooSmall, .systemLimit]
     return codes.contains(code)
   }
 }
