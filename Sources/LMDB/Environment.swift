@@ -64,8 +64,9 @@ import Synchronization
       (unsafe pointer, pageReader) = try unsafe Self.openOnce(
         identity, path: path, limits: limits, creates: creates, fileMode: fileMode)
       // A throw from here runs deinit, which closes and unregisters.
-      try checkFileLength()
+      // LMDB walks the table of free pages only after it was checked.
       try checkPages()
+      try checkFileLength()
     } catch {
       throw error.located(in: directory)
     }
@@ -169,7 +170,7 @@ import Synchronization
   // MARK: Failure
 
   /// Whether nothing of the environment may be used any more.
-  var hasFailed: Bool { failed.load(ordering: .relaxed) }
+  public var hasFailed: Bool { failed.load(ordering: .relaxed) }
 
   /// Throws the error that ended the use of the environment, if there was one.
   func checkUsable() throws(LMDBError) {
@@ -246,45 +247,55 @@ import Synchronization
     guard OpenEnvironments.insert(identity) else {
       throw LMDBError(code: LMDBError.alreadyOpenCode, operation: "mdb_env_open")
     }
+    let environment: OpaquePointer
     do throws(LMDBError) {
       try MetaPages.check(path: path + "/data.mdb".utf8CString, creates: creates)
       try ReaderTable.reserve(
         path: path + "/lock.mdb".utf8CString, readerCount: Int(limits.readerCount), fileMode: fileMode)
-      return try unsafe open(path: path + [0], limits: limits, fileMode: fileMode)
+      unsafe environment = try unsafe create()
     } catch {
       OpenEnvironments.remove(identity)
       throw error
     }
+    do throws(LMDBError) {
+      let pages = try unsafe open(environment, path: path + [0], limits: limits, fileMode: fileMode)
+      return unsafe (environment, pages)
+    } catch {
+      // Safe: nobody else knows the environment. One that cannot be closed counts as open, as in deinit.
+      if unsafe pfs_mdb_env_close(environment) == MDB_SUCCESS { OpenEnvironments.remove(identity) }
+      throw error
+    }
   }
 
-  /// Opens the C environment in the directory at `path`, a C string.
-  private static func open(
-    path: [CChar], limits: (mapByteCount: Int, tableCount: UInt32, readerCount: UInt32), fileMode: UInt32
-  ) throws(LMDBError) -> (environment: OpaquePointer, pages: PageReader) {
+  /// Makes a C environment that is not open yet.
+  private static func create() throws(LMDBError) -> OpaquePointer {
     var created: OpaquePointer?
     // Safe: `created` outlives the call.
     let code = unsafe pfs_mdb_env_create(&created)
     guard code == MDB_SUCCESS, let environment = unsafe created else {
       throw LMDBError(code: code, operation: "mdb_env_create")
     }
-    do throws(LMDBError) {
-      // Safe: the environment was just made and nobody else knows it; `path` ends in NUL.
-      try LMDBError.check(unsafe pfs_mdb_env_set_mapsize(environment, limits.mapByteCount), "mdb_env_set_mapsize")
-      try LMDBError.check(unsafe mdb_env_set_maxdbs(environment, limits.tableCount), "mdb_env_set_maxdbs")
-      try LMDBError.check(unsafe mdb_env_set_maxreaders(environment, limits.readerCount), "mdb_env_set_maxreaders")
-      // Reader slots go with transactions, not threads. None of the flags that trade durability for speed.
-      let flags = UInt32(MDB_NOTLS)
-      try LMDBError.check(unsafe pfs_mdb_env_open(environment, path, flags, fileMode), "mdb_env_open")
-      // LMDB sets this on all its descriptors but this one.
-      var descriptor: Int32 = -1
-      try LMDBError.check(unsafe mdb_env_get_fd(environment, &descriptor), "mdb_env_get_fd")
-      guard fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0 else { throw LMDBError(code: errno, operation: "fcntl") }
-      var pages = MDB_stat()
-      try LMDBError.check(unsafe pfs_mdb_env_stat(environment, &pages), "mdb_env_stat")
-      return unsafe (environment, PageReader(descriptor: descriptor, pageByteCount: Int(pages.ms_psize)))
-    } catch {
-      _ = unsafe pfs_mdb_env_close(environment)
-      throw error
-    }
+    return unsafe environment
+  }
+
+  /// Opens a new C environment in the directory at `path`, a C string; after a throw it is still to be closed.
+  private static func open(
+    _ environment: OpaquePointer, path: [CChar],
+    limits: (mapByteCount: Int, tableCount: UInt32, readerCount: UInt32), fileMode: UInt32
+  ) throws(LMDBError) -> PageReader {
+    // Safe: the environment was just made and nobody else knows it; `path` ends in NUL.
+    try LMDBError.check(unsafe pfs_mdb_env_set_mapsize(environment, limits.mapByteCount), "mdb_env_set_mapsize")
+    try LMDBError.check(unsafe mdb_env_set_maxdbs(environment, limits.tableCount), "mdb_env_set_maxdbs")
+    try LMDBError.check(unsafe mdb_env_set_maxreaders(environment, limits.readerCount), "mdb_env_set_maxreaders")
+    // Reader slots go with transactions, not threads. None of the flags that trade durability for speed.
+    let flags = UInt32(MDB_NOTLS)
+    try LMDBError.check(unsafe pfs_mdb_env_open(environment, path, flags, fileMode), "mdb_env_open")
+    // LMDB sets this on all its descriptors but this one.
+    var descriptor: Int32 = -1
+    try LMDBError.check(unsafe mdb_env_get_fd(environment, &descriptor), "mdb_env_get_fd")
+    guard fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0 else { throw LMDBError(code: errno, operation: "fcntl") }
+    var pages = MDB_stat()
+    try LMDBError.check(unsafe pfs_mdb_env_stat(environment, &pages), "mdb_env_stat")
+    return PageReader(descriptor: descriptor, pageByteCount: Int(pages.ms_psize))
   }
 }

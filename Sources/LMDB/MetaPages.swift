@@ -130,11 +130,18 @@ struct MetaPages {
         throw damage(number, "root of the \(table) table is page \(root), the file has \(filePageCount)")
       }
     }
+    _ = try checkedLastPage(of: page, number: number, pageByteCount: pageByteCount)
+  }
+
+  private static func checkedLastPage(
+    of page: [UInt8], number: Int, pageByteCount: UInt64
+  ) throws(LMDBError) -> UInt64 {
     let lastPage = field(page, lastPageOffset, 8)
     let mapPageCount = field(page, mapByteCountOffset, 8) / pageByteCount
     guard lastPage < mapPageCount else {
       throw damage(number, "last page is \(lastPage), the map has \(mapPageCount)")
     }
+    return lastPage
   }
 
   /// What one meta page says of its snapshot.
@@ -145,7 +152,8 @@ struct MetaPages {
     let mainTable: TableRecord
   }
 
-  /// What the meta page `number`, which has passed ``check(path:creates:)``, says now.
+  /// What the meta page `number`, which has passed ``check(path:creates:)``, says now. What others count with is checked
+  /// again: it may have been damaged since.
   static func snapshot(_ number: Int, _ reader: PageReader) throws(LMDBError) -> Snapshot {
     let page = try reader.bytes(ofPage: UInt64(number))
     func record(_ offset: Int, _ name: String) throws(LMDBError) -> TableRecord {
@@ -153,7 +161,7 @@ struct MetaPages {
     }
     return Snapshot(
       transactionNumber: page.number(at: transactionOffset, byteCount: 8),
-      lastPage: page.number(at: lastPageOffset, byteCount: 8),
+      lastPage: try checkedLastPage(of: page, number: number, pageByteCount: UInt64(reader.pageByteCount)),
       freeTable: try record(freeTableOffset, "of free pages"), mainTable: try record(mainTableOffset, "of tables"))
   }
 

@@ -55,6 +55,24 @@ import Testing
     withExtendedLifetime(environment) {}
   }
 
+  @Test("a last page that goes wrong while the environment is open is an error", arguments: [136, 32])
+  func lastPage(offset: Int) throws {
+    let (environment, table) = try filled()
+    let whole = try Data(contentsOf: URL(fileURLWithPath: dataPath))
+    // The highest number that there can be, or a map that has no room for the last page.
+    let wrong = [UInt8](repeating: offset == 136 ? 0xFF : 0, count: 8)
+    for page in [0, 1] { try FilesOnDisk.overwrite(dataPath, at: page * 4_096 + offset, with: wrong) }
+    let found = failure { () throws(LMDBError) in
+      try write(to: environment) { (transaction) throws(LMDBError) in try transaction.put(table, key(1), [1]) }
+    }
+    #expect(found?.isDamaged == true, "\(found?.description ?? "nothing was thrown")")
+    for page in [0, 1] {
+      let start = page * 4_096 + offset
+      try FilesOnDisk.overwrite(dataPath, at: start, with: Array(whole[start..<start + 8]))
+    }
+    try write(to: environment) { (transaction) throws(LMDBError) in try transaction.put(table, key(1), [1]) }
+  }
+
   @Test("a fault outside a call of LMDB ends the process as ever", arguments: [SIGSEGV, SIGBUS])
   func otherFault(signal: Int32) async throws {
     let condition = ExitTest.Condition.signal(signal)

@@ -135,6 +135,55 @@ import Testing
     try fixture.finish()
   }
 
+  @Test("ends, with few words, where the index fails under it", arguments: 1...8)
+  func failure(progressCount: Int) throws {
+    for number in 0..<4 { _ = try fixture.put(noise(5000, seed: UInt64(number)), as: "more \(number)") }
+    let path = "\(fixture.path)/index/data.mdb"
+    let whole = try fileBytes(path)
+    let cancellation = Cancellation()
+    var left = progressCount
+    var found: [Finding] = []
+    _ = try fixture.store.verify(cancellation: cancellation) { event in
+      if case .progress = event {
+        left -= 1
+        // Two meta pages stay: transactions can begin, and nothing can be read.
+        if left == 0 { FileHandle(forWritingAtPath: path)?.truncateFile(atOffset: 8192) }
+      }
+      if case .finding(let finding) = event { found.append(finding) }
+      // Without end; the test is to fail, not to hang.
+      if found.count > 1000 { cancellation.cancel() }
+    }
+    #expect((1...40).contains(found.count), "\(found.count) findings")
+    #expect(found.contains { $0.kind == .index }, "\(found)")
+    try FilesOnDisk.overwrite(path, at: 0, with: whole)
+    // What failed stays so until it is opened again.
+    let image = try fixture.crashImage()
+    try StoreFixture(opening: image, in: fixture.directory).finish()
+  }
+
+  @Test("a file that the index lost is not passed over before it is told")
+  func lostFilePosition() throws {
+    let manifest = try #require(try fixture.manifestLocation(stored.id))
+    let table = index.table(named: "files")
+    let entries = try index.read { (transaction) throws(StoreError) in
+      try translatingIndex { () throws(LMDBError) in try transaction.entries(table, limit: 10) }
+    }
+    let entry = try #require(entries.first { FileID(key: $0.key) == stored.id })
+    try set("files", entry.key, nil)
+    var options = VerificationOptions()
+    options.scope = .segments
+    var isTold = false
+    _ = try fixture.store.verify(options) { event in
+      if case .finding(let finding) = event, finding.kind == .lostFile { isTold = true }
+      if case .reached(let position) = event {
+        #expect(isTold || position.segment <= manifest.segment, "reached \(position)")
+      }
+    }
+    #expect(isTold)
+    try set("files", entry.key, entry.value)
+    try fixture.finish()
+  }
+
   private func change(_ body: (borrowing WriteTransaction) throws(StoreError) -> Void) throws {
     try index.write { (transaction) throws(StoreError) in try body(transaction) }
   }

@@ -69,6 +69,36 @@ import Testing
     try reference.fixture.finish()
   }
 
+  @Test("without an index passes no damage over that is not told yet, and takes a segment of any number")
+  func withoutIndexPositions() throws {
+    let fixture = try StoreFixture(directory, configuration: WriteMode.mapped.configuration(workerCount: 1))
+    let stored = try fixture.put(noise(3 << 20, seed: 1), as: "file")
+    let part = try #require(try fixture.store.parts(of: stored.id, 0..<1).first)
+    try fixture.store.close()
+    let last = fixture.segmentPath(SegmentID(rawValue: .max))
+    try FilesOnDisk.write(fileBytes(fixture.segmentPath(part.segment)), to: last)
+    try flip(fixture.segmentPath(part.segment), at: part.offsetInSegment + 300)
+    var configuration = Store.Configuration()
+    configuration.opensIndex = false
+    let alone = try Store(at: fixture.path, configuration)
+    var told: Set<SegmentID> = []
+    var reached: [VerificationPosition] = []
+    _ = try alone.verify { event in
+      if case .finding(let finding) = event, let segment = finding.segment { told.insert(segment) }
+      if case .reached(let position) = event {
+        #expect(told.contains(part.segment) || position.segment <= part.segment, "reached \(position)")
+        reached.append(position)
+      }
+    }
+    #expect(told == [part.segment, SegmentID(rawValue: .max)])
+    #expect(reached.last == .start)
+    try alone.close()
+    FilesOnDisk.remove(last)
+    try flip(fixture.segmentPath(part.segment), at: part.offsetInSegment + 300)
+    try fixture.open()
+    try fixture.finish()
+  }
+
   @Test("one file: all its damaged parts are found, not only the first, and no damage of others")
   func oneFile() throws {
     let fixture = try StoreFixture(directory)

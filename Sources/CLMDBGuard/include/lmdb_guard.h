@@ -2,8 +2,9 @@
 //
 // LMDB trusts its pages: a flipped bit sends it outside its map (SIGSEGV), behind the end of the file (SIGBUS) or into
 // one of its assertions (abort). Each function here runs the function of LMDB that it is named for between sigsetjmp
-// and a disarm, wholly in C: what siglongjmp skips are frames of LMDB, never of Swift. A fault of this thread inside
-// such a call makes it return PFS_MDB_FAULT; a fault of anybody else goes to the handler that was there before.
+// and a disarm, wholly in C: what siglongjmp skips are frames of LMDB and of the C library, never of Swift. A fault of
+// this thread inside such a call makes it return PFS_MDB_FAULT; a fault of anybody else goes to the handler that was
+// there before.
 //
 // After PFS_MDB_FAULT nothing is known of the object that was used, except that a transaction may be given to
 // pfs_mdb_txn_abort and an environment to pfs_mdb_env_close; where that faults as well, leave them alone for good.

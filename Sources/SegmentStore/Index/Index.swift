@@ -47,6 +47,9 @@ final class Index: Sendable {
     return table
   }
 
+  /// Whether it met damage after which nothing of it can be read until it is opened again.
+  var hasFailed: Bool { environment.hasFailed }
+
   /// Gives back what readers that died still hold: as long as they do, no freed page is used again.
   func removeStaleReaders() throws(StoreError) {
     _ = try translatingIndex { () throws(LMDBError) in try environment.removeStaleReaders() }

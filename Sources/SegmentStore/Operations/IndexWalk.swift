@@ -70,7 +70,8 @@ struct IndexWalk {
       }
     } then: { (page) throws(StoreError) in
       try body(page.records)
-      for id in page.files { try forEachPart(of: id, body) }
+      // Of an index that has failed, the next page says so.
+      for id in page.files where !index.hasFailed { try forEachPart(of: id, body) }
     }
   }
 
@@ -125,6 +126,7 @@ struct IndexWalk {
           }
         }
       } catch {
+        isAtEnd = true
         page.findings.append(Finding(.index, error.message, file: id))
       }
       page.findings.forEach(report)
@@ -245,6 +247,7 @@ struct IndexWalk {
             last = key
             do throws(StoreError) { try look(transaction, key, value, &page) } catch {
               page.findings.append(Finding(.index, "\(error.message) (key \(IndexWalk.shown(key)))"))
+              if index.hasFailed { break }
             }
           }
         }

@@ -43,7 +43,7 @@ struct PartsOfNoFile {
       for (key, value) in page {
         guard let id = PartID(key: key) else { continue }
         guard map.contains(id.rawValue) else { return id.rawValue }
-        if !map.isMarked(id.rawValue) { try lookAgain(at: id, value) }
+        if !map.isMarked(id.rawValue) && !index.hasFailed { try lookAgain(at: id, value) }
       }
       run.advance()
     }
@@ -66,7 +66,7 @@ struct PartsOfNoFile {
         return !entry.manifest.extents.contains { $0.contains(id) }
       }
     } catch {
-      isOrphan = true
+      return run.report(Finding(.index, error.message, part: id))
     }
     guard isOrphan else { return }
     run.report(

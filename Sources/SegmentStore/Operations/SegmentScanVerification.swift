@@ -33,7 +33,7 @@ final class SegmentScanVerification {
     }
     try parts.finish()
     try settle()
-    if run.summary.stoppedAt == nil { run.reached(.start) }
+    run.reached(run.summary.stoppedAt ?? .start)
   }
 
   private func verify(_ id: SegmentID, from begin: Int) throws(StoreError) -> VerificationPosition? {
@@ -58,7 +58,7 @@ final class SegmentScanVerification {
       try check(header, bytes)
       offset = header.offset + header.recordByteCount
     }
-    try parts.mark(VerificationPosition(segment: SegmentID(rawValue: id.rawValue + 1), offset: 0))
+    try parts.mark(VerificationPosition(after: id))
     return nil
   }
 
@@ -99,6 +99,7 @@ final class SegmentScanVerification {
 
   private func add(_ finding: Finding) throws(StoreError) {
     uncertain.append(finding)
+    if let segment = finding.segment { run.holdBack(at: segment) }
     if uncertain.count >= SegmentScanVerification.uncertainLimit { try settle() }
   }
 
@@ -125,6 +126,7 @@ final class SegmentScanVerification {
       run.report(finding)
     }
     uncertain = []
+    run.holdBack(at: nil)
   }
 
   private func name(_ header: RecordHeader, _ bytes: SegmentBytes) -> FileName? {

@@ -35,6 +35,7 @@ final class SegmentVerification {
     let start = run.options.start
     for id in try segments() where id >= start.segment {
       try run.cancellation.check()
+      if index.hasFailed { break }
       let begin = id == start.segment ? max(start.offset, SegmentHeader.byteCount) : SegmentHeader.byteCount
       if let stop = try verify(id, from: begin) {
         run.summary.stoppedAt = stop
@@ -43,6 +44,7 @@ final class SegmentVerification {
       }
     }
     try parts.finish()
+    if index.hasFailed { return reportFailure() }
     try MissingRecords(run: run, index: index).look(in: suspects)
     try LostFiles(run: run, index: index).look(for: unknownFiles)
     run.holdBack(at: nil)
@@ -99,14 +101,20 @@ final class SegmentVerification {
         offset = next.map { $0.offset + $0.recordByteCount } ?? end
       }
       try run.cancellation.check()
+      if index.hasFailed { return nil }
       // What an earlier run has checked is only counted.
       liveByteCount += try check(page, bytes, from: begin)
     }
     // One that others wrote to meanwhile is looked at as well.
     let isUnchanged = try self.entry(of: id) == entry
     if liveByteCount != entry.liveByteCount || !isUnchanged { suspect(id) }
-    try parts.mark(VerificationPosition(segment: SegmentID(rawValue: id.rawValue + 1), offset: 0))
+    try parts.mark(VerificationPosition(after: id))
     return nil
+  }
+
+  /// Ends without having reached anything: the position stays where the index could still be asked.
+  private func reportFailure() {
+    run.report(Finding(.index, "the index can no longer be read: the segments were not all compared with it"))
   }
 
   private func suspect(_ id: SegmentID) {
@@ -233,9 +241,12 @@ final class SegmentVerification {
     case .commit: try checkCommit(header, bytes)
     case .unknownFile:
       unknownFiles[header.file] = header.location
+      run.holdBack(at: header.segment)
       if unknownFiles.count >= SegmentVerification.unknownFileLimit {
         try LostFiles(run: run, index: index).look(for: unknownFiles)
         unknownFiles = [:]
+        run.holdBack(at: nil)
+        if let first = suspects.min() { run.holdBack(at: first) }
       }
     }
   }

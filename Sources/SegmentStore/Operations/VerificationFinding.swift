@@ -75,6 +75,11 @@ public struct VerificationPosition: Hashable, Sendable {
 
   public static let start = VerificationPosition(segment: SegmentID(rawValue: 0), offset: 0)
 
+  /// Behind `segment`; behind the last that there can be, the beginning.
+  init(after segment: SegmentID) {
+    self.init(segment: SegmentID(rawValue: segment.rawValue &+ 1), offset: 0)
+  }
+
   public init(segment: SegmentID, offset: Int) {
     self.segment = segment
     self.offset = offset

@@ -36,7 +36,7 @@ final class VerificationRun {
 
   /// Says that all before `position` was checked; but not more than has been settled.
   func reached(_ position: VerificationPosition) {
-    if let heldBackAt, heldBackAt < position.segment {
+    if let heldBackAt, heldBackAt <= position.segment {
       tell(.reached(VerificationPosition(segment: heldBackAt, offset: 0)))
     } else {
       tell(.reached(position))
