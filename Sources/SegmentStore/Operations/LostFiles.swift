@@ -72,14 +72,14 @@ struct SegmentJournal {
   func forEachRecord(_ body: (RecordHeader, SegmentBytes) throws(StoreError) -> Void) throws(StoreError) {
     for id in try run.store.segmentFiles() {
       let bytes: SegmentBytes
-      do throws(StoreError) { bytes = try SegmentBytes(id, of: run.store) } catch { continue }
+      do throws(StoreError) { bytes = try SegmentBytes(id, of: run.store) } catch  where error.code != .systemLimit {
+        continue
+      }
       let end = end(of: bytes)
       var offset = SegmentHeader.byteCount
       while offset < end {
         try run.cancellation.check()
-        var next: RecordHeader?
-        do throws(StoreError) { next = try bytes.nextRecord(from: offset, upTo: end) } catch {}
-        guard let header = next else { break }
+        guard let header = try bytes.nextRecord(from: offset, upTo: end) else { break }
         try body(header, bytes)
         offset = header.offset + header.recordByteCount
       }

@@ -89,7 +89,7 @@ final class PartCheck {
     let lease = try lease(rawByteCount)
     let reader = run.store.reader
     try window.submit { (tools) throws(StoreError) in
-      (parts, PartBatchCheck(parts: parts, reader: reader).run(lease, tools))
+      (parts, try PartBatchCheck(parts: parts, reader: reader).run(lease, tools))
     }
     submittedCount += 1
   }
@@ -161,7 +161,7 @@ struct PartBatchCheck: Sendable {
   let reader: SegmentReader
 
   /// - Parameter lease: Room for all parts; nil: they are not decoded.
-  func run(_ lease: MemoryLease?, _ tools: WorkerPool.Tools) -> [PartDamage] {
+  func run(_ lease: MemoryLease?, _ tools: WorkerPool.Tools) throws(StoreError) -> [PartDamage] {
     var damages: [PartDamage] = []
     var decoded: [(position: Int, range: Range<Int>)] = []
     var end = 0
@@ -180,7 +180,7 @@ struct PartBatchCheck: Sendable {
           decoded.append((position, range))
           end = range.upperBound
         }
-      } catch {
+      } catch  where error.isDamage {
         damages.append(PartDamage(position: position, message: place(part).removed(from: error.message)))
       }
     }

@@ -38,7 +38,7 @@ final class SegmentScanVerification {
 
   private func verify(_ id: SegmentID, from begin: Int) throws(StoreError) -> VerificationPosition? {
     let bytes: SegmentBytes
-    do throws(StoreError) { bytes = try SegmentBytes(id, of: store) } catch {
+    do throws(StoreError) { bytes = try SegmentBytes(id, of: store) } catch  where error.code != .systemLimit {
       run.report(Finding(.segment, error.message, segment: id))
       return nil
     }
@@ -49,14 +49,12 @@ final class SegmentScanVerification {
     while true {
       try run.cancellation.check()
       if run.pace.isOver { return VerificationPosition(segment: id, offset: offset) }
-      let next: RecordHeader?
-      do throws(StoreError) { next = try bytes.nextRecord(from: offset, upTo: bytes.byteCount) } catch {
-        run.report(Finding(.segment, error.message, segment: id, offset: offset))
-        next = nil
-      }
-      guard let header = next else { break }
+      guard let header = try bytes.nextRecord(from: offset, upTo: bytes.byteCount) else { break }
       try check(header, bytes)
       offset = header.offset + header.recordByteCount
+    }
+    if let unreadable = bytes.unreadable {
+      run.report(Finding(.segment, unreadable.reason, segment: id, offset: unreadable.offset))
     }
     try parts.mark(VerificationPosition(after: id))
     return nil

@@ -73,7 +73,7 @@ final class SegmentVerification {
   private func verify(_ id: SegmentID, from begin: Int) throws(StoreError) -> VerificationPosition? {
     guard let entry = try entry(of: id), entry.usedByteCount > 0 else { return nil }
     let bytes: SegmentBytes
-    do throws(StoreError) { bytes = try SegmentBytes(id, of: store) } catch {
+    do throws(StoreError) { bytes = try SegmentBytes(id, of: store) } catch  where error.code != .systemLimit {
       try report(id, error.message)
       suspect(id)
       return nil
@@ -92,11 +92,7 @@ final class SegmentVerification {
       if run.pace.isOver { return VerificationPosition(segment: id, offset: max(begin, offset)) }
       var page: [RecordHeader] = []
       while page.count < SegmentVerification.pageRecordCount, offset < end {
-        let next: RecordHeader?
-        do throws(StoreError) { next = try bytes.nextRecord(from: offset, upTo: end) } catch {
-          try report(id, "offset \(offset): \(error.message)")
-          next = nil
-        }
+        let next = try bytes.nextRecord(from: offset, upTo: end)
         if let next { page.append(next) }
         offset = next.map { $0.offset + $0.recordByteCount } ?? end
       }
@@ -105,6 +101,7 @@ final class SegmentVerification {
       // What an earlier run has checked is only counted.
       liveByteCount += try check(page, bytes, from: begin)
     }
+    if let unreadable = bytes.unreadable { try report(id, unreadable.reason, offset: unreadable.offset) }
     // One that others wrote to meanwhile is looked at as well.
     let isUnchanged = try self.entry(of: id) == entry
     if liveByteCount != entry.liveByteCount || !isUnchanged { suspect(id) }

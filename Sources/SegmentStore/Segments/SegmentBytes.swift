@@ -6,6 +6,8 @@ import StorageIO
 final class SegmentBytes {
   let segment: SegmentID
   let byteCount: Int
+  /// The first place that a search could not read, and why.
+  private(set) var unreadable: (offset: Int, reason: String)?
   private let file: File
   private let storePrefix: UInt64
 
@@ -36,27 +38,58 @@ final class SegmentBytes {
     decoded(try bytes(at: offset, byteCount: RecordHeader.byteCount), at: offset)
   }
 
-  /// The first intact record from `offset` on that ends by `end`.
+  /// The first intact record from `offset` on that ends by `end`. Pages that cannot be read are passed over, and noted in
+  /// ``unreadable``.
   func nextRecord(from offset: Int, upTo end: Int) throws(StoreError) -> RecordHeader? {
-    if let header = try header(at: offset), offset + header.recordByteCount <= end { return header }
+    if let header = decoded(try readable(at: offset, RecordHeader.byteCount), at: offset),
+      offset + header.recordByteCount <= end
+    {
+      return header
+    }
     var start = offset + Format.alignment
     while start + RecordHeader.byteCount <= end {
       // Past the hole, if there is one: it may be as long as the segment.
       let data = try translating { () throws(SystemCallFailure) in try file.nextData(from: start) }
       guard let data else { return nil }
       start = max(start, data & ~(Format.alignment - 1))
-      let piece = try bytes(at: start, byteCount: min(SegmentBytes.pieceByteCount, end - start))
+      let wantedByteCount = min(SegmentBytes.pieceByteCount, end - start)
+      let piece = try readable(at: start, wantedByteCount)
       for place in stride(from: 0, to: piece.count - RecordHeader.byteCount + 1, by: Format.alignment)
       where piece[place] == RecordHeader.magicBytes[0] {
         let found = decoded(Array(piece[place..<(place + RecordHeader.byteCount)]), at: start + place)
         if let found, start + place + found.recordByteCount <= end { return found }
       }
-      // The last header of a piece may end behind it.
-      let isLast = piece.count < SegmentBytes.pieceByteCount
-      if isLast { return nil }
-      start += piece.count - Format.aligned(RecordHeader.byteCount)
+      if piece.count < wantedByteCount, start + piece.count < byteCount {
+        // Behind the page that could not be read.
+        start = (start + piece.count) & ~(pageByteCount - 1) + pageByteCount
+      } else if piece.count < SegmentBytes.pieceByteCount {
+        return nil
+      } else {
+        // The last header of a piece may end behind it.
+        start += piece.count - Format.aligned(RecordHeader.byteCount)
+      }
     }
     return nil
+  }
+
+  /// The bytes at `offset`, up to the first page that cannot be read or the end of the file.
+  private func readable(at offset: Int, _ byteCount: Int) throws(StoreError) -> [UInt8] {
+    do throws(StoreError) { return try bytes(at: offset, byteCount: byteCount) } catch  where error.code == .io {
+      var found: [UInt8] = []
+      while found.count < byteCount {
+        let start = offset + found.count
+        let pageEnd = start & ~(pageByteCount - 1) + pageByteCount
+        do throws(StoreError) {
+          let piece = try bytes(at: start, byteCount: min(pageEnd, offset + byteCount) - start)
+          if piece.isEmpty { break }
+          found += piece
+        } catch  where error.code == .io {
+          if unreadable == nil { unreadable = (start, error.message) }
+          break
+        }
+      }
+      return found
+    }
   }
 
   /// The payload of a record, or what is wrong with it.
