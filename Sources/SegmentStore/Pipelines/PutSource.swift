@@ -58,8 +58,7 @@ struct OpenPutSource: Sendable {
   }
 
   /// Throws when a stream does not count, `.sourceChanged` if the file is not as it was when it was opened, and
-  /// `.unusableFile` if it holds more than
-  /// its size says, as files of /proc do.
+  /// `.unusableFile` if it holds more than its size says, as files of /proc do.
   func checkWhole() throws(StoreError) {
     guard let before = status else { return try confirm() }
     let after: FileStatus
