@@ -16,7 +16,7 @@ SOURCES := Package.swift Sources Tests
 TEST := SWIFT_BACKTRACE=enable=no PFS_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs \
 	PFS_BENCH_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs-bench swift test
 
-SWEEPS := 'IndexSweepTests|IndexDamageTests|DamageTests|RebuildTests|IndexVerificationTests|HostileManifestTests|FormatTests'
+SWEEPS := 'FaultTests|IndexSweepTests|IndexDamageTests|DamageTests|RebuildTests|IndexVerificationTests|HostileManifestTests|FormatTests'
 
 .PHONY: help deps build demo test test-unit test-thread test-address check format bench install uninstall clean
 
@@ -39,7 +39,7 @@ test-unit: build ## The suite without sanitizers, through the release binary
 	$(TEST)
 
 # The sanitizers watch the layers that share memory; the commands have run above. Sweeps over damage run one thread for
-# long, and tell the thread sanitizer nothing.
+# long, and tell the thread sanitizer nothing; and it loses its way when a signal handler jumps out of a fault.
 test-thread: deps ## The engine under the thread sanitizer
 	TSAN_OPTIONS="suppressions=$(CURDIR)/.ci/thread-sanitizer.supp halt_on_error=1" SWIFT_BACKTRACE=enable=no \
 	swift test --sanitize=thread --scratch-path .build/thread --filter '^(StorageIO|LMDB|SegmentStore)Tests\.' \
