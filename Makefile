@@ -16,8 +16,6 @@ SOURCES := Package.swift Sources Tests
 TEST := SWIFT_BACKTRACE=enable=no PFS_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs \
 	PFS_BENCH_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs-bench swift test
 
-SWEEPS := 'FaultTests|IndexSweepTests|IndexDamageTests|DamageTests|RebuildTests|IndexVerificationTests|HostileManifestTests|FormatTests'
-
 .PHONY: help deps build demo test test-unit test-thread test-address check format bench install uninstall clean
 
 help: ## This list
@@ -38,18 +36,18 @@ test: check test-unit test-thread test-address ## The whole suite
 test-unit: build ## The suite without sanitizers, through the release binary
 	$(TEST)
 
-# The sanitizers watch the layers that share memory; the commands have run above. Sweeps over damage run one thread for
-# long, and tell the thread sanitizer nothing; and it loses its way when a signal handler jumps out of a fault.
-test-thread: deps ## The engine under the thread sanitizer
+# The sanitizers watch where threads share memory and where bytes are decoded; all else has run above. A test that jumps out
+# of a fault is not for the thread sanitizer, which loses its way there.
+test-thread: deps ## Threads under the thread sanitizer
 	TSAN_OPTIONS="suppressions=$(CURDIR)/.ci/thread-sanitizer.supp halt_on_error=1" SWIFT_BACKTRACE=enable=no \
-	swift test --sanitize=thread --scratch-path .build/thread --filter '^(StorageIO|LMDB|SegmentStore)Tests\.' \
-	--skip $(SWEEPS)
+	swift test --sanitize=thread --scratch-path .build/thread --filter \
+	'^(StorageIOTests|LMDBTests\.ConcurrencyTests|SegmentStoreTests\.(StoreConcurrencyTests|IndexGroupTests|PutGroupTests))'
 
 # Without the tests that measure the heap, which is not the program's own here.
-test-address: deps ## The engine and the codecs under the address sanitizer
+test-address: deps ## Decoders under the address sanitizer
 	ASAN_OPTIONS="detect_leaks=0" SWIFT_BACKTRACE=enable=no \
-	swift test --sanitize=address --scratch-path .build/address \
-	--filter '^(StorageIO|LMDB|Codecs|YAML|SegmentStore)Tests\.' --skip StateByteCountTests --skip IndexSweepTests
+	swift test --sanitize=address --scratch-path .build/address --skip StateByteCountTests --filter \
+	'^(StorageIOTests|CodecsTests|YAMLTests|SegmentStoreTests\.(FormatTests|HostileManifestTests|RoundTripTests))'
 
 check: ## Formatting, layers and size of files
 	swift format lint --strict --recursive $(SOURCES)
