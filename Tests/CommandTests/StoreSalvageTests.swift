@@ -68,6 +68,68 @@ import Testing
     }
   }
 
+  @Test("needs no file to lock on", arguments: [true, false])
+  func withoutLocks(hasIndex: Bool) throws {
+    try withFiles { sandbox in
+      let locks = sandbox.store / "locks"
+      try locks.remove()
+      if !hasIndex { try (sandbox.store / "index").remove() }
+      let result = try sandbox.pfs("--json", "salvage", "rescue")
+      #expect(result.exitStatus == 3, "\(result)")
+      let summary = try JSON.lines(result.standardOutput).last
+      #expect(summary?["whole_files"]?.integer == 5, "\(result)")
+      #expect(summary?["findings"]?.integer == (hasIndex ? 1 : 2), "\(result)")
+      try expectSameBytes(sandbox.work / "rescue/files/large", sandbox.work / "large")
+      #expect(try !locks.exists())
+      try locks.write(Data())
+    }
+  }
+
+  @Test(
+    "reads a store that is mounted for reading only",
+    .enabled(if: LoopFileSystem.isAvailable, "\(LoopFileSystem.requirement)"))
+  func readOnlyMount() throws {
+    try Sandbox.use { sandbox in
+      let disk = try sandbox.mountFileSystem(byteCount: 32 << 20)
+      sandbox.store = disk.root / "store"
+      try Sample(.random, seed: 1).write(300_000, to: sandbox.work / "file")
+      try sandbox.put(sandbox.work / "file")
+      try disk.remount(isReadOnly: true)
+      let result = try sandbox.pfs("--json", "salvage", "rescue")
+      #expect(result.exitStatus == 3, "\(result)")
+      #expect(try JSON.lines(result.standardOutput).last?["whole_files"]?.integer == 1, "\(result)")
+      try expectSameBytes(sandbox.work / "rescue/files/file", sandbox.work / "file")
+      try disk.remount(isReadOnly: false)
+    }
+  }
+
+  @Test("of a part that no memory here holds says so, and writes everything else")
+  func largeParts() throws {
+    try Sandbox.use { sandbox in
+      sandbox.isChecked = false
+      try sandbox.done("init", "--segment-size", "64MiB", "--part-size", "64KiB")
+      for (name, byteCount) in [("large", 24 << 20), ("huge", 24 << 20), ("small", 100_000)] {
+        try Sample(.random, seed: UInt64(byteCount)).write(byteCount, to: sandbox.work / name)
+        try sandbox.put(sandbox.work / name, "--part-size", byteCount > 1 << 20 ? "24MiB" : "64KiB")
+      }
+      try (sandbox.store / "index").remove()
+      // The name stands in the manifest and nowhere else: of one file nothing but its part is known.
+      for segment in try sandbox.segmentPaths() {
+        while let found = try segment.read().range(of: Data("huge".utf8)) {
+          try segment.overwrite(Data("HUGE".utf8), at: found.lowerBound)
+        }
+      }
+      // Below the limit and above what is left of it beside the workers; and above the limit.
+      for (number, memory) in ["24MiB", "16MiB"].enumerated() {
+        let result = try sandbox.pfs("--memory", memory, "--json", "salvage", "rescue \(number)")
+        #expect(result.exitStatus == 3, "\(result)")
+        let lines = try JSON.lines(result.standardOutput)
+        #expect(lines.filter { $0["finding"]?.string == "lost-file" }.count == 2, "\(result)")
+        try expectSameBytes(sandbox.work / "rescue \(number)/files/small", sandbox.work / "small")
+      }
+    }
+  }
+
   @Test("puts the parts of a file whose manifest is lost where they belong")
   func fragments() throws {
     try withFiles { sandbox in

@@ -136,6 +136,57 @@ import Testing
     }
   }
 
+  @Test("says that the high-water file is damaged, and mends it", arguments: [true, false])
+  func damagedHighWater(isMissing: Bool) throws {
+    let fixture = try StoreFixture(directory)
+    let stored = try fixture.put(noise(9000, seed: 1), as: "file")
+    let path = fixture.store.highWater.path.description
+    try fixture.store.close()
+    if isMissing { FilesOnDisk.remove(path) } else { try FilesOnDisk.write(noise(1024, seed: 2), to: path) }
+    let (summary, findings) = try fixture.rebuildClosed()
+    #expect(findings.map(\.kind) == [.storeFile] && summary.findingCount == 1, "\(findings)")
+    #expect(try fixture.get(stored.id) == noise(9000, seed: 1))
+    #expect(try fixture.rebuild().findings.isEmpty)
+    try fixture.store.close()
+  }
+
+  @Test("of a segment whose footer is gone between two reads looks for the rest of its records")
+  func vanishingFooter() throws {
+    let reference = try ReferenceStore(directory, keepsFooters: true)
+    let segment = try #require(reference.segments.first { $0.footer != nil })
+    let footer = try #require(segment.footer)
+    let prefix = segment.header.uuid.prefix
+    let segments = try Directory.open(FilePath(reference.fixture.segmentsPath))
+    func offsets(_ contents: SegmentContents) throws(StoreError) -> [Int] {
+      var found: [Int] = []
+      try contents.forEachRecord { (record) throws(StoreError) in found.append(record.offset) }
+      return found
+    }
+    let expected = try offsets(SegmentContents(segment.id, in: segments, storePrefix: prefix))
+    let contents = try SegmentContents(segment.id, in: segments, storePrefix: prefix)
+    try FilesOnDisk.truncate(segment.path, to: footer.tableOffset)
+    #expect(try offsets(contents) == expected)
+    #expect(contents.footer == nil)
+  }
+
+  @Test("renames what is no segment before the new index is in place, so that no recovery removes it")
+  func strangersFirst() throws {
+    let fixture = try StoreFixture(directory)
+    _ = try fixture.put(noise(9000, seed: 1), as: "file")
+    try fixture.store.close()
+    let stranger = fixture.segmentPath(SegmentID(rawValue: 9))
+    try FilesOnDisk.write(noise(5000, seed: 2), to: stranger)
+    // A directory in the place of the index: it cannot be replaced.
+    FilesOnDisk.removeTree("\(fixture.path)/index")
+    try FileManager.default.createDirectory(
+      atPath: "\(fixture.path)/index/data.mdb", withIntermediateDirectories: true)
+    #expect(storeError { _ = try Store.rebuild(at: fixture.path) } != nil)
+    #expect(try fileBytes("\(stranger).unknown") == noise(5000, seed: 2))
+    FilesOnDisk.removeTree("\(fixture.path)/index")
+    #expect(try fixture.rebuildClosed().findings.isEmpty)
+    try fixture.finish()
+  }
+
   @Test("takes the intact one of two copies of a part, whichever segment it is in", arguments: [true, false])
   func copies(firstIsDamaged: Bool) throws {
     let reference = try ReferenceStore(directory, keepsFooters: true)

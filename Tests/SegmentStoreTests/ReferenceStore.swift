@@ -98,6 +98,7 @@ final class ReferenceStore {
   ) throws {
     try fixture.store.close()
     try damage()
+    let damages = try damagedRanges()
     FilesOnDisk.removeTree("\(fixture.path)/index")
     let (_, findings) = try fixture.rebuildClosed()
     let listed = try fixture.store.allFiles()
@@ -121,6 +122,7 @@ final class ReferenceStore {
       #expect(
         findings.contains { $0.kind != .uncommittedFile }, "\(place): files \(changed.sorted()) changed in silence")
     }
+    if harmed.isEmpty { try expectFindings(onlyIn: damages, place) }
     // The segments are still damaged, but nothing in the new index may contradict itself.
     var options = VerificationOptions()
     options.scope = .index
@@ -133,6 +135,40 @@ final class ReferenceStore {
     try fixture.store.close()
     try restore()
     try fixture.open()
+  }
+
+  /// Where each segment file is not what it was, from the first such 64 bytes to the last; to the end where it was cut.
+  private func damagedRanges() throws -> [SegmentID: Range<Int>] {
+    var ranges: [SegmentID: Range<Int>] = [:]
+    for segment in segments {
+      let bytes = try FilesOnDisk.exists(segment.path) ? fileBytes(segment.path) : []
+      if bytes == segment.bytes { continue }
+      let count = max(bytes.count, segment.bytes.count)
+      let pieces = stride(from: 0, to: count, by: 64).filter { start in
+        let piece = start..<min(start + 64, count)
+        return piece.upperBound > min(bytes.count, segment.bytes.count) || bytes[piece] != segment.bytes[piece]
+      }
+      guard let first = pieces.first, let last = pieces.last else { continue }
+      ranges[segment.id] = first..<(last + 64)
+    }
+    return ranges
+  }
+
+  /// Expects that a verification of the open store finds nothing elsewhere: what is damaged on disk stays damaged when
+  /// the index is made anew.
+  private func expectFindings(onlyIn damages: [SegmentID: Range<Int>], _ place: String) throws {
+    let segments = segments
+    _ = try fixture.store.verify { event in
+      guard case .finding(let finding) = event else { return }
+      guard let id = finding.segment, let range = damages[id] else {
+        Issue.record("\(place): found elsewhere: \(finding)")
+        return
+      }
+      guard let offset = finding.offset else { return }
+      let record = segments.first { $0.id == id }?.records.first { $0.offset == offset }
+      let end = record.map { $0.offset + $0.recordByteCount } ?? offset + SegmentHeader.byteCount
+      #expect(range.overlaps(offset..<end), "\(place): found elsewhere: \(finding)")
+    }
   }
 
   private func restore() throws {

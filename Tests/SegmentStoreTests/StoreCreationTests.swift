@@ -123,6 +123,25 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: small.path).isEmpty)
   }
 
+  @Test("whose STORE is lost is asked of its segments: what most of them say, each under its own number")
+  func lostSuperblock() throws {
+    try Store.create(at: path)
+    let own = try StoreDirectory(opening: path).superblock.uuid
+    FilesOnDisk.remove("\(path)/STORE")
+    func write(_ uuid: StoreUUID, _ number: UInt64, as name: UInt64) throws {
+      let header = SegmentHeader(
+        uuid: uuid, segment: SegmentID(rawValue: number), segmentByteCount: 1 << 20, createdNanoseconds: 5,
+        writer: WriterID(rawValue: 1), counters: Counters())
+      let name = String(decoding: SegmentID(rawValue: name).fileName, as: UTF8.self)
+      try FilesOnDisk.write(header.encoded(), to: "\(path)/segments/\(name)")
+    }
+    let (misnamed, other) = (try StoreUUID(), try StoreUUID())
+    for number in 10..<20 as Range<UInt64> { try write(misnamed, number + 1, as: number) }
+    for number in 1...3 as ClosedRange<UInt64> { try write(other, number, as: number) }
+    for number in 4...7 as ClosedRange<UInt64> { try write(own, number, as: number) }
+    #expect(try StoreDirectory.salvaging(path) { _ in }.superblock.uuid == own)
+  }
+
   @Test("what is no store is said to be none")
   func notAStore() throws {
     #expect(storeError { _ = try Store(at: path) }?.code == .noStore)

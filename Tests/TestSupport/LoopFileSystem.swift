@@ -58,6 +58,11 @@ public final class LoopFileSystem {
     return filler
   }
 
+  /// Lets it be written to no more, or again.
+  public func remount(isReadOnly: Bool) throws {
+    try LoopFileSystem.run("mount", "-o", isReadOnly ? "remount,ro" : "remount,rw", root)
+  }
+
   /// Takes the file system away again; false when something still uses it, which then goes on until it ends.
   @discardableResult public func unmount() -> Bool {
     isMounted = false
