@@ -52,6 +52,30 @@ import Testing
     }
   }
 
+  @Test("bytes that cannot be read hide no damage behind them", arguments: [false, true])
+  func unreadable(isIndexMissing: Bool) throws {
+    try withFiles { sandbox, id in
+      let bad = try place(ofPart: 3, of: "first", in: sandbox)
+      let flipped = try place(ofPart: 6, of: "first", in: sandbox)
+      try #require(bad.segment == flipped.segment)
+      try flipped.path.flip(at: flipped.offset)
+      let index = sandbox.store / "index" / "data.mdb"
+      let whole = try index.read()
+      if isIndexMissing { try index.remove() }
+      var fault = Fault(
+        .error("EIO"), at: ["pread"], path: String(decoding: bad.path.lastComponent, as: UTF8.self), .sticky, number: 1)
+      fault.offset = bad.offset - 128
+      let result = try fault.applied(to: sandbox.command("--json", "verify"), log: sandbox.work / "log").run()
+      #expect(result.exitStatus == 3, "\(result)")
+      let lines = try JSON.lines(result.standardOutput)
+      #expect(
+        lines.contains { $0["finding"]?.string == "segment" && $0["segment"]?.integer == bad.segment }, "\(result)")
+      #expect(lines.contains { $0["finding"]?.string == "part" && $0["part"]?.integer == 6 }, "\(result)")
+      if isIndexMissing { try index.write(whole) }
+      try flipped.path.flip(at: flipped.offset)
+    }
+  }
+
   @Test("an index that is missing or cut is a finding, and the segments are checked all the same", arguments: [0, 1])
   func index(damage: Int) throws {
     try withFiles { sandbox, id in

@@ -20,6 +20,8 @@ static struct {
     const char *calls;
     const char *path;
     const char *exempt;
+    /// -1: anywhere.
+    long long offset;
     long number;
     enum fault_action action;
     int signal;
@@ -27,7 +29,7 @@ static struct {
     const char *action_name;
     enum repeat repeat;
     int log;
-} plan = {.log = -1};
+} plan = {.offset = -1, .log = -1};
 
 static atomic_long count;
 
@@ -73,6 +75,8 @@ __attribute__((constructor)) static void read_plan(void) {
     plan.calls = getenv("FAULT_CALLS");
     plan.path = getenv("FAULT_PATH");
     plan.exempt = getenv("FAULT_EXEMPT");
+    const char *offset = getenv("FAULT_OFFSET");
+    if (offset) plan.offset = strtoll(offset, NULL, 10);
     const char *number = getenv("FAULT_NUMBER");
     if (number) plan.number = strtol(number, NULL, 10);
     const char *repeat = getenv("FAULT_REPEAT");
@@ -157,6 +161,11 @@ enum fault_action fault_at_descriptor(const char *call, int descriptor) {
     path_of(descriptor, path, sizeof path);
     errno = saved;
     return fault_at(call, path);
+}
+
+enum fault_action fault_at_bytes(const char *call, int descriptor, size_t byte_count, long long offset) {
+    int touches = plan.offset >= offset && plan.offset < offset + (long long)byte_count;
+    return plan.offset < 0 || touches ? fault_at_descriptor(call, descriptor) : FAULT_NONE;
 }
 
 enum fault_action fault_at_entry(const char *call, int directory, const char *name) {

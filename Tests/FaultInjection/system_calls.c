@@ -29,11 +29,11 @@
 // MARK: Moving bytes
 
 // A call that moves bytes, in the form that takes a count.
-#define MOVE(name, kind, parameters, arguments, half_arguments)                                     \
+#define MOVE(name, ask, parameters, arguments, half_arguments)                                      \
     ssize_t name parameters {                                                                       \
         static ssize_t(*next) parameters;                                                           \
         if (!next) next = (ssize_t(*) parameters)dlsym(RTLD_NEXT, #name);                           \
-        switch (fault_at_descriptor(kind, fd)) {                                                    \
+        switch (ask) {                                                                              \
         case FAULT_ERROR: return -1;                                                                \
         case FAULT_SHORT: return next half_arguments;                                               \
         case FAULT_TORN: next half_arguments; fault_kill();                                         \
@@ -42,13 +42,13 @@
         return next arguments;                                                                      \
     }
 
-MOVE(read, "read", (int fd, void *bytes, size_t n), (fd, bytes, n), (fd, bytes, fault_half(n)))
-MOVE(write, "write", (int fd, const void *bytes, size_t n), (fd, bytes, n), (fd, bytes, fault_half(n)))
-MOVE(pread, "pread", (int fd, void *bytes, size_t n, off_t at), (fd, bytes, n, at), (fd, bytes, fault_half(n), at))
-MOVE(pread64, "pread", (int fd, void *bytes, size_t n, off64_t at), (fd, bytes, n, at), (fd, bytes, fault_half(n), at))
-MOVE(pwrite, "pwrite", (int fd, const void *bytes, size_t n, off_t at), (fd, bytes, n, at),
+MOVE(read, fault_at_descriptor("read", fd), (int fd, void *bytes, size_t n), (fd, bytes, n), (fd, bytes, fault_half(n)))
+MOVE(write, fault_at_descriptor("write", fd), (int fd, const void *bytes, size_t n), (fd, bytes, n), (fd, bytes, fault_half(n)))
+MOVE(pread, fault_at_bytes("pread", fd, n, at), (int fd, void *bytes, size_t n, off_t at), (fd, bytes, n, at), (fd, bytes, fault_half(n), at))
+MOVE(pread64, fault_at_bytes("pread", fd, n, at), (int fd, void *bytes, size_t n, off64_t at), (fd, bytes, n, at), (fd, bytes, fault_half(n), at))
+MOVE(pwrite, fault_at_bytes("pwrite", fd, n, at), (int fd, const void *bytes, size_t n, off_t at), (fd, bytes, n, at),
      (fd, bytes, fault_half(n), at))
-MOVE(pwrite64, "pwrite", (int fd, const void *bytes, size_t n, off64_t at), (fd, bytes, n, at),
+MOVE(pwrite64, fault_at_bytes("pwrite", fd, n, at), (int fd, const void *bytes, size_t n, off64_t at), (fd, bytes, n, at),
      (fd, bytes, fault_half(n), at))
 
 // Half of the first piece.

@@ -44,6 +44,8 @@ public struct Fault: Sendable, CustomStringConvertible {
   public var path: String?
   /// Calls on a path that contains this do not count.
   public var exemptPath: String?
+  /// Of calls of pread and pwrite, only those that touch this byte of their file count.
+  public var offset: Int?
   /// The number of the call that is met, from 1 on; 0: none is, they are only counted.
   public var number = 0
   public var action: Action
@@ -75,6 +77,7 @@ public struct Fault: Sendable, CustomStringConvertible {
     if !calls.isEmpty { command.environment["FAULT_CALLS"] = calls.joined(separator: ",") }
     command.environment["FAULT_PATH"] = path
     command.environment["FAULT_EXEMPT"] = exemptPath
+    command.environment["FAULT_OFFSET"] = offset.map { String($0) }
     command.environment["FAULT_NUMBER"] = String(number)
     command.environment["FAULT_ACTION"] = action.text
     command.environment["FAULT_REPEAT"] = repeats.rawValue

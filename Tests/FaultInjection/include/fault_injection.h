@@ -6,6 +6,7 @@
 //   FAULT_CALLS   the calls that count, separated by commas; all of those below when it is not set
 //   FAULT_PATH    only calls on a path that contains this text count
 //   FAULT_EXEMPT  calls on a path that contains this text do not count
+//   FAULT_OFFSET  of calls of pread and pwrite, only those that touch the byte at this offset count
 //   FAULT_NUMBER  the call that is met: 1 is the first that counts; 0 or not set: none, which is how to count them
 //   FAULT_ACTION  what happens to it: the name of an error, such as EIO, with which it fails and does nothing;
 //                 "short": it moves half of its bytes; "kill": the process is killed before it;
@@ -43,6 +44,8 @@ enum fault_action {
 /// Counts a call and says what is to happen to it. Does not return where that is death.
 enum fault_action fault_at(const char *call, const char *path);
 enum fault_action fault_at_descriptor(const char *call, int descriptor);
+/// One that moves `byte_count` bytes at `offset` of the file.
+enum fault_action fault_at_bytes(const char *call, int descriptor, size_t byte_count, long long offset);
 enum fault_action fault_at_entry(const char *call, int directory, const char *name);
 enum fault_action fault_at_address(const char *call, const void *address);
 
