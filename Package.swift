@@ -30,7 +30,7 @@ let package = Package(
     .library(name: "SegmentStore", targets: ["SegmentStore"]),
     .executable(name: "pfs", targets: ["pfs"]),
     .executable(name: "pfs-bench", targets: ["pfs-bench"]),
-    // For tests, which find it beside their bundle: loaded before libc, it makes system calls fail.
+    // Loaded before libc, it makes system calls fail; pfs-bench and the tests find it beside themselves.
     .library(name: "FaultInjection", type: .dynamic, targets: ["FaultInjection"]),
   ],
   targets: [
@@ -62,11 +62,12 @@ let package = Package(
       name: "pfs-bench", dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "StorageIO"],
       swiftSettings: swiftSettings),
 
-    // The promises.
     .target(
-      name: "FaultInjection", path: "Tests/FaultInjection", cSettings: cSettings,
+      name: "FaultInjection", cSettings: cSettings,
       // Nothing of Swift: the library is loaded into programs that have their own.
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-nostartfiles"])]),
+
+    // The promises.
     .target(name: "TestSupport", dependencies: ["SegmentStore"], path: "Tests/TestSupport"),
     tests("StorageIOTests", ["StorageIO", "TestSupport"]),
     tests("LMDBTests", ["LMDB", "TestSupport"]),

@@ -4,7 +4,7 @@ import Synchronization
 
 /// A program that this one starts, waits for and measures.
 ///
-/// The child gets no input, this process's environment, and signals as a program expects them from a shell: none
+/// The child gets no input, this process's environment with what is set besides, and signals as a program expects them from a shell: none
 /// blocked and none ignored that ``SignalWatcher`` has this process ignore. It stays in the process group, so that
 /// Ctrl-C reaches it too.
 package final class ChildProcess: Sendable {
@@ -39,12 +39,15 @@ package final class ChildProcess: Sendable {
 
   /// Starts `program`, a path; `arguments` are without the name of the program.
   /// - Throws: ``ConsoleFailure`` `.noSuchFile`, `.invalidPath` for a zero byte in any of them, `.system`.
-  package init(_ program: [UInt8], _ arguments: [[UInt8]]) throws(ConsoleFailure) {
+  package init(
+    _ program: [UInt8], _ arguments: [[UInt8]], environment: [String: String] = [:]
+  ) throws(ConsoleFailure) {
     self.program = DisplayName.escaped(program)
     outputs = try ChildOutputs()
     startSeconds = MonotonicClock.seconds()
     identifier = Mutex(
-      try ChildStart.spawn(program, arguments, output: outputs.output.writing, error: outputs.error.writing))
+      try ChildStart.spawn(
+        program, arguments, output: outputs.output.writing, error: outputs.error.writing, environment: environment))
     outputs.closeWritingEnds()
   }
 

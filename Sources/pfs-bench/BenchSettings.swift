@@ -35,11 +35,7 @@ struct BenchSettings: Sendable {
     directory = FilePath(bytes: options.value(of: "directory") ?? Array(".".utf8))
     runCount = try options.integer(of: "runs", in: 1...1000) ?? 4
     workerCount = try options.integer(of: "workers", in: 1...1024) ?? SystemThread.processorCount
-    if let path = options.value(of: "pfs") {
-      pfs = FilePath(bytes: path)
-    } else {
-      pfs = FilePath(bytes: try BenchSettings.pfsBesideThis())
-    }
+    pfs = try BenchSettings.pfs(options)
     printsJSON = options.contains("json")
     output = options.value(of: "output").map { FilePath(bytes: $0) }
     commit = try options.text(of: "commit")
@@ -58,9 +54,11 @@ struct BenchSettings: Sendable {
     return libraries
   }
 
-  private static func pfsBesideThis() throws(UsageError) -> [UInt8] {
+  /// The pfs that `--pfs` names, else the one beside this program.
+  static func pfs(_ options: ParsedOptions) throws(UsageError) -> FilePath {
+    if let path = options.value(of: "pfs") { return FilePath(bytes: path) }
     do throws(ConsoleFailure) {
-      return FilePath(bytes: try ProgramFile.path()).parent.appending("pfs").bytes
+      return FilePath(bytes: try ProgramFile.path()).parent.appending("pfs")
     } catch {
       throw UsageError(.missingValue, "give '--pfs PATH': \(error.message)")
     }

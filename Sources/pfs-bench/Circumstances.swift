@@ -29,13 +29,7 @@ struct Circumstances: Sendable {
       JSONValue.Member("benchmark", .string(benchmark)),
       JSONValue.Member("format", 1),
       JSONValue.Member("started", .string(CalendarTime(nanosecondsSinceEpoch: startedNanoseconds).rfc3339)),
-      JSONValue.Member(
-        "machine",
-        [
-          "processor": .string(machine.processor), "processors": .integer(Int64(machine.processorCount)),
-          "kernel": .string(machine.kernel), "memory": .integer(Int64(machine.memoryByteCount)),
-          "file_system": .string(machine.fileSystem),
-        ]),
+      JSONValue.Member("machine", machine.json),
       JSONValue.Member(
         "versions",
         .object(

@@ -1,11 +1,11 @@
 import Console
 import Synchronization
 
-/// Whether somebody asked the measurement to stop, and the child that has to be told.
+/// Whether somebody asked the measurement to stop, and the children that have to be told.
 final class Interruption: Sendable {
   private struct State {
     var isRequested = false
-    var child: ChildProcess?
+    var children: [ObjectIdentifier: ChildProcess] = [:]
   }
 
   private let state = Mutex(State())
@@ -17,13 +17,13 @@ final class Interruption: Sendable {
     }
   }
 
-  /// Stops the running child and has every later ``check()`` throw.
+  /// Stops the running children and has every later ``check()`` throw.
   func request() {
-    let child = state.withLock { state in
+    let children = state.withLock { state in
       state.isRequested = true
-      return state.child
+      return state.children.values
     }
-    child?.send(SignalWatcher.terminate)
+    for child in children { child.send(SignalWatcher.terminate) }
   }
 
   /// - Throws: `.interrupted` when a stop was asked for.
@@ -33,18 +33,20 @@ final class Interruption: Sendable {
     }
   }
 
-  /// Runs `program` to its end, measured; it is stopped when a stop is asked for.
-  func run(_ program: [UInt8], _ arguments: [[UInt8]]) throws(BenchFailure) -> ProgramRun {
+  /// Runs `program` to its end, measured; it is stopped when a stop is asked for. For any thread, several at once.
+  func run(
+    _ program: [UInt8], _ arguments: [[UInt8]], environment: [String: String] = [:]
+  ) throws(BenchFailure) -> ProgramRun {
     try check()
     let busySeconds = Machine.busySeconds()
     let outcome = try BenchFailure.translating { () throws(ConsoleFailure) in
-      let child = try ChildProcess(program, arguments)
+      let child = try ChildProcess(program, arguments, environment: environment)
       // Between the check above and this line a request would not have found the child.
       let isRequested = state.withLock { state in
-        state.child = child
+        state.children[ObjectIdentifier(child)] = child
         return state.isRequested
       }
-      defer { state.withLock { state in state.child = nil } }
+      defer { state.withLock { state in state.children[ObjectIdentifier(child)] = nil } }
       if isRequested { child.send(SignalWatcher.terminate) }
       return try child.wait()
     }

@@ -25,6 +25,13 @@ struct Machine: Hashable, Sendable {
     fileSystem = kind
   }
 
+  var json: JSONValue {
+    [
+      "processor": .string(processor), "processors": .integer(Int64(processorCount)), "kernel": .string(kernel),
+      "memory": .integer(Int64(memoryByteCount)), "file_system": .string(fileSystem),
+    ]
+  }
+
   /// The time that all processors together have spent at work since the machine was started, interrupts and what a
   /// host took away included; 0 where the system does not tell.
   static func busySeconds() -> Double {

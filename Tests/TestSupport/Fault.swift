@@ -1,6 +1,6 @@
 import Foundation
 
-/// What is to happen to the system calls of a program: see Tests/FaultInjection/include/fault_injection.h.
+/// What is to happen to the system calls of a program: see Sources/FaultInjection/include/fault_injection.h.
 public struct Fault: Sendable, CustomStringConvertible {
   /// What happens to a call that is met.
   public enum Action: Hashable, Sendable {

@@ -1,0 +1,63 @@
+import CommandSupport
+import Console
+import StorageIO
+
+/// One way to torture a store.
+struct TortureLayer: Sendable {
+  let name: String
+  /// One line for the help.
+  let summary: String
+  /// Where its stores are made unless `--store-dir` says otherwise.
+  let defaultDirectory: String
+  /// Goes on until the budget is used up or all there is has been tried.
+  let run: @Sendable (TortureRun) throws(BenchFailure) -> Void
+
+  init(
+    _ name: String, _ summary: String, in defaultDirectory: String = ".",
+    _ run: @escaping @Sendable (TortureRun) throws(BenchFailure) -> Void
+  ) {
+    self.name = name
+    self.summary = summary
+    self.defaultDirectory = defaultDirectory
+    self.run = run
+  }
+}
+
+/// `pfs-bench torture`: tries to break stores, and says what broke.
+enum TortureCommand {
+  static let layers: [TortureLayer] = []
+
+  /// What this program starts itself with, in processes of their own, to do a part of a layer.
+  static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [:]
+
+  private static let help = CommandHelp(
+    usages: ["pfs-bench torture LAYER [OPTIONS]"],
+    summary: """
+      Does to stores of its own what crashes, bad disks, full disks and other processes do, and checks after each that \
+      nothing acknowledged is lost, no wrong byte comes back and the store works on. It touches nothing but a directory \
+      that it makes in DIR and removes. Each violation comes with the command that shows it again.
+      """,
+    sections: [CommandHelp.Section("Options", TortureSettings.table)],
+    notes: layers.map { layer in "\(layer.name): \(layer.summary)" } + [
+      "Exit status: 0 no violation; 1 failed; 2 wrong usage; 3 a violation was found; 130 interrupted."
+    ])
+
+  static func run(_ arguments: [[UInt8]]) throws(BenchFailure) {
+    if let first = arguments.first, let part = parts[String(decoding: first, as: UTF8.self)] {
+      return try part(Array(arguments.dropFirst()))
+    }
+    let options = try BenchFailure.translating { () throws(UsageError) in
+      try OptionParser.parse(arguments, table: TortureSettings.table, stopsAtFirstOperand: false)
+    }
+    if options.contains("help") { return try BenchCommand.print(help.text()) }
+    let names = layers.map(\.name)
+    guard let operand = options.operands.first, options.operands.count == 1 else {
+      throw BenchFailure(.usage, "torture takes one layer: \(names.joined(separator: ", "))")
+    }
+    guard let layer = layers.first(where: { $0.name == DisplayName.escaped(operand) }) else {
+      throw BenchFailure(
+        .usage, "torture: no layer '\(DisplayName.escaped(operand))'; there are \(names.joined(separator: ", "))")
+    }
+    try TortureRun.run(layer, try BenchFailure.translating { () throws(UsageError) in try TortureSettings(options) })
+  }
+}

@@ -1,0 +1,115 @@
+import CommandSupport
+import Console
+import StorageIO
+import Synchronization
+
+/// A torture that goes on: its workspace, its budget, what it has counted and what it has found. For any thread.
+final class TortureRun: Sendable {
+  let settings: TortureSettings
+  let layer: TortureLayer
+  /// Made in the store directory, removed at the end.
+  let workspace: Workspace
+  let interruption: Interruption
+  private let startSeconds = MonotonicClock.seconds()
+  private let state = Mutex(State())
+
+  private struct State {
+    var caseCount = 0
+    var figures: [(name: String, count: Int)] = []
+    var violations: [Violation] = []
+  }
+
+  /// More than so many violations are counted, but not kept: the first ones say enough.
+  private static let keptViolationCount = 100
+
+  private init(_ layer: TortureLayer, _ settings: TortureSettings, _ interruption: Interruption) throws(BenchFailure) {
+    self.layer = layer
+    self.settings = settings
+    self.interruption = interruption
+    workspace = try Workspace(in: settings.storeDirectory ?? FilePath(layer.defaultDirectory))
+  }
+
+  /// Runs `layer` and writes what it found.
+  /// - Throws: `.different` when there is a violation.
+  static func run(_ layer: TortureLayer, _ settings: TortureSettings) throws(BenchFailure) {
+    let interruption = Interruption()
+    try interruption.listen()
+    let output = try settings.output.map { (path) throws(BenchFailure) in
+      try BenchFailure.translating { () throws(SystemCallFailure) in
+        try File.open(path, [.write, .create], mode: 0o644)
+      }
+    }
+    let run = try TortureRun(layer, settings, interruption)
+    let outcome: Result<Void, BenchFailure>
+    do throws(BenchFailure) { outcome = .success(try layer.run(run)) } catch { outcome = .failure(error) }
+    let report = run.report()
+    do throws(BenchFailure) { try run.workspace.remove() } catch {
+      // The failure that came first is the one to report.
+      _ = try outcome.get()
+      throw error
+    }
+    try outcome.get()
+    try report.write(settings, output)
+    guard report.violationCount == 0 else {
+      throw BenchFailure(.different, "torture \(layer.name): \(report.violationCount) violations")
+    }
+  }
+
+  /// The number of the next case, from 0 on; nil when the budget is used up.
+  /// - Throws: `.interrupted`.
+  func nextCase() throws(BenchFailure) -> Int? {
+    try interruption.check()
+    let seconds = MonotonicClock.seconds() - startSeconds
+    return state.withLock { state in
+      switch settings.budget {
+      case .seconds(let limit): guard seconds < limit else { return nil }
+      case .cases(let limit): guard state.caseCount < limit else { return nil }
+      }
+      defer { state.caseCount += 1 }
+      return state.caseCount
+    }
+  }
+
+  /// Seconds since the torture began.
+  var seconds: Double { MonotonicClock.seconds() - startSeconds }
+
+  /// Adds to a figure of the report; figures stand there in the order in which they were first counted.
+  func count(_ name: String, _ count: Int = 1) {
+    state.withLock { state in
+      if let index = state.figures.firstIndex(where: { $0.name == name }) {
+        state.figures[index].count += count
+      } else {
+        state.figures.append((name, count))
+      }
+    }
+  }
+
+  /// Keeps what was found, and says it on standard error at once.
+  func record(_ violation: Violation) {
+    let isKept = state.withLock { state in
+      state.violations.append(violation)
+      return state.violations.count <= TortureRun.keptViolationCount
+    }
+    guard isKept else { return }
+    do throws(ConsoleFailure) { try StandardStreams.write("\(violation)\n", to: .error) } catch {}
+  }
+
+  /// The generator of one case: the same whatever ran before it.
+  func generator(of caseNumber: Int) -> SplitMix64 {
+    var mixed = SplitMix64(seed: settings.seed)
+    return SplitMix64(seed: mixed.next() &+ UInt64(caseNumber))
+  }
+
+  /// The options and the case that show a violation again.
+  func replay(_ text: String) -> String {
+    "pfs-bench torture \(layer.name) --seed \(settings.seed) --replay '\(text)'"
+  }
+
+  private func report() -> TortureReport {
+    let state = state.withLock { state in state }
+    return TortureReport(
+      layer: layer.name, seed: settings.seed, machine: Machine(directory: workspace.path), seconds: seconds,
+      caseCount: state.caseCount, figures: state.figures, violationCount: state.violations.count,
+      violations: Array(state.violations.prefix(TortureRun.keptViolationCount)))
+  }
+}
