@@ -1,19 +1,23 @@
 /// Writes fields of fixed width, little-endian, into bytes of a known size; what is not written stays zero.
+///
+/// Inlinable, so that the compiler makes a copy for each width: there are dozens of fields to a record.
 public struct ByteWriter: Sendable {
-  public private(set) var bytes: [UInt8]
+  @usableFromInline var storage: [UInt8]
 
-  public init(byteCount: Int) { bytes = [UInt8](repeating: 0, count: byteCount) }
+  @inlinable public var bytes: [UInt8] { storage }
 
-  public mutating func put<Field: FixedWidthInteger>(_ value: Field, at offset: Int) {
-    precondition(0 <= offset && offset + Field.bitWidth / 8 <= bytes.count, "field at \(offset) of \(bytes.count)")
+  public init(byteCount: Int) { storage = [UInt8](repeating: 0, count: byteCount) }
+
+  @inlinable public mutating func put<Field: FixedWidthInteger>(_ value: Field, at offset: Int) {
+    precondition(0 <= offset && offset + Field.bitWidth / 8 <= storage.count, "field at \(offset) of \(storage.count)")
     for index in 0..<(Field.bitWidth / 8) {
-      bytes[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * index))
+      storage[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * index))
     }
   }
 
   public mutating func put(_ field: some Collection<UInt8>, at offset: Int) {
-    precondition(0 <= offset && offset + field.count <= bytes.count, "field at \(offset) of \(bytes.count)")
-    bytes.replaceSubrange(offset..<(offset + field.count), with: field)
+    precondition(0 <= offset && offset + field.count <= storage.count, "field at \(offset) of \(storage.count)")
+    storage.replaceSubrange(offset..<(offset + field.count), with: field)
   }
 }
 
@@ -21,9 +25,9 @@ public struct ByteWriter: Sendable {
 public struct ByteReader: Sendable {
   public let bytes: [UInt8]
 
-  public init(_ bytes: [UInt8]) { self.bytes = bytes }
+  @inlinable public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  public func get<Field: FixedWidthInteger>(_ offset: Int, as type: Field.Type = Field.self) -> Field {
+  @inlinable public func get<Field: FixedWidthInteger>(_ offset: Int, as type: Field.Type = Field.self) -> Field {
     precondition(0 <= offset && offset + Field.bitWidth / 8 <= bytes.count, "field at \(offset) of \(bytes.count)")
     var value: Field = 0
     for index in (0..<(Field.bitWidth / 8)).reversed() {
@@ -32,7 +36,7 @@ public struct ByteReader: Sendable {
     return value
   }
 
-  public func get(_ offset: Int, byteCount: Int) -> [UInt8] {
+  @inlinable public func get(_ offset: Int, byteCount: Int) -> [UInt8] {
     precondition(0 <= offset && offset + byteCount <= bytes.count, "field at \(offset) of \(bytes.count)")
     return Array(bytes[offset..<(offset + byteCount)])
   }
