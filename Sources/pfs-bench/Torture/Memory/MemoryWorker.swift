@@ -42,10 +42,7 @@ enum MemoryWorker {
     case 0: put = try store.put(.file(large), as: name)
     case 1:
       put = try store.put(.stream(try translating { () throws(SystemCallFailure) in try File.open(large) }), as: name)
-    case 2:
-      var options = PutOptions()
-      options.verifies = true
-      put = try store.put(.file(sources.appending(MemorySource.sparse.rawValue)), as: name, options)
+    case 2: put = try store.put(.file(sources.appending(MemorySource.sparse.rawValue)), as: name)
     case 3:
       var findingCount = 0
       _ = try store.verify { event in if case .finding = event { findingCount += 1 } }
