@@ -43,15 +43,18 @@ let package = Package(
     .target(name: "CKernels", cSettings: cSettings),
     .target(name: "CLMDBGuard", dependencies: ["CLMDB"], cSettings: cSettings),
 
+    // Defects that the torture harness must see; nothing of it is left without -DPFS_MUTANTS.
+    layer("Mutants", []),
+
     // Fences: only here Glibc, C modules and `unsafe`.
-    layer("StorageIO", ["CKernels"]),
-    layer("LMDB", ["CLMDB", "CLMDBGuard"]),
+    layer("StorageIO", ["CKernels", "Mutants"]),
+    layer("LMDB", ["CLMDB", "CLMDBGuard", "Mutants"]),
     layer("Codecs", ["CKernels", "CZlib", "CISAL"]),
     layer("YAML", ["CYAML"]),
     layer("Console", ["CEdit", "CommandSupport"]),
 
     // The store.
-    layer("SegmentStore", ["StorageIO", "LMDB", "Codecs"]),
+    layer("SegmentStore", ["StorageIO", "LMDB", "Codecs", "Mutants"]),
 
     // The commands.
     layer("CommandSupport", []),
@@ -59,7 +62,7 @@ let package = Package(
       name: "pfs", dependencies: ["SegmentStore", "StorageIO", "CommandSupport", "Console", "YAML"],
       swiftSettings: swiftSettings),
     .executableTarget(
-      name: "pfs-bench", dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "StorageIO"],
+      name: "pfs-bench", dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "StorageIO", "Mutants"],
       swiftSettings: swiftSettings),
 
     .target(

@@ -1,4 +1,5 @@
 import LMDB
+import Mutants
 import StorageIO
 
 /// The directory of a store and the files in it: how a store is made and found.
@@ -186,7 +187,7 @@ struct StoreDirectory {
     let temporaryName: [UInt8]
     do throws(SystemCallFailure) {
       let digits = try Random.bytes(8).map { String($0, radix: 16) }.joined()
-      temporaryName = prefix + Array(digits.utf8)
+      temporaryName = Mutant.makeStoreInPlace.isActive ? name : prefix + Array(digits.utf8)
     } catch {
       throw StoreError(error)
     }
@@ -194,11 +195,12 @@ struct StoreDirectory {
     do throws(StoreError) {
       let making = try fill(temporary, superblock)
       defer { withExtendedLifetime(making) {} }
+      if Mutant.makeStoreInPlace.isActive { return }
       // An empty directory may be replaced; anything else that appeared meanwhile may not.
       let replaces = try isEmptyDirectory(name, parent)
       do throws(SystemCallFailure) {
         try parent.rename(temporaryName, to: name, replacing: replaces)
-        try parent.sync()
+        if !Mutant.noParentSyncAtInit.isActive { try parent.sync() }
       } catch {
         throw error.isExists ? exists(path) : StoreError(error)
       }
