@@ -275,7 +275,11 @@ public final class Store: Sendable {
 
   private func readyEntry(_ id: FileID) throws(StoreError) -> FileEntry {
     let index = try index
-    let entry = try index.read { (transaction) throws(StoreError) in try index.files.file(id, in: transaction) }
+    let entry = try index.read { (transaction) throws(StoreError) in
+      let entry = try index.files.file(id, in: transaction)
+      if entry == nil { try index.checkSums(of: Index.tablesOfFiles, in: transaction) }
+      return entry
+    }
     guard let entry, entry.state != .deleting else { throw StoreError(.notFound, "no file with id \(id)") }
     guard entry.state == .ready else {
       throw StoreError(.notFound, "file \(id) '\(entry.manifest.name)' is not ready: it is still being stored")
