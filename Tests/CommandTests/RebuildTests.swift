@@ -111,7 +111,7 @@ import Testing
     }
   }
 
-  @Test("finds nothing amiss where a put was killed while it made a segment")
+  @Test("finds no segment without its header where a put was killed while it made one")
   func killedWhileMaking() throws {
     try withFiles { sandbox in
       // A segment for itself: the others are full.
@@ -126,7 +126,10 @@ import Testing
         if result.signal == nil { break }
         try (sandbox.store / "index" / "data.mdb").remove()
         let rebuilt = try sandbox.pfs("rebuild")
-        #expect(rebuilt.exitStatus == 0, "killed at call \(number): \(rebuilt)")
+        // A record that was cut short is one, as nobody knows any more that it was not yet in the index.
+        let isTorn = rebuilt.exitStatus == 3 && rebuilt.outputText.contains("no intact record")
+        #expect(rebuilt.exitStatus == 0 || isTorn, "killed at call \(number): \(rebuilt)")
+        #expect(!rebuilt.outputText.contains("empty"), "killed at call \(number): \(rebuilt)")
         number += 1
       }
       #expect(number > 5)
