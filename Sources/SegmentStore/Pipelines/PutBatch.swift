@@ -19,11 +19,11 @@ struct PutPlan: Sendable {
         "a part size of \(describe(partByteCount)): this store takes \(describe(Format.minimumPartByteCount)) to "
           + describe(largest))
     }
-    guard (1...9).contains(options.level) else {
-      throw StoreError(.invalidArgument, "level \(options.level): there are levels 1 to 9")
-    }
+    try options.checkLevel()
     byteCount = source.status?.byteCount
-    let scratchByteCount = store.writeScratchByteCount(partByteCount: partByteCount)
+    let scratchByteCount =
+      store.writeScratchByteCount(partByteCount: partByteCount)
+      + options.workspaceByteCount(partByteCount: partByteCount)
     let most = try store.batchPartCount(partByteCount: partByteCount, scratchByteCount: scratchByteCount)
     self.partByteCount = partByteCount
     self.scratchByteCount = scratchByteCount
@@ -95,15 +95,16 @@ struct PutBatchWork: Sendable {
   let options: PutOptions
   let progress: @Sendable (Int) -> Void
 
-  func run(_ lease: MemoryLease, _ tools: WorkerPool.Tools) throws(StoreError) -> [StoredPart] {
+  func run(_ lease: MemoryLease) throws(StoreError) -> [StoredPart] {
     if !batch.isRead { try read(into: lease) }
+    let encoder = PayloadEncoder(options, partByteCount: batch.partByteCount, lease, behind: batch.byteCount)
     return try lease.region.withBytes(0..<batch.byteCount) { (raw) throws(StoreError) in
       let ranges = (0..<batch.partCount).map(batch.byteRange(ofPart:))
       let digests = MD5.digests(of: ranges, in: raw)
       var stored: [StoredPart] = []
       stored.reserveCapacity(ranges.count)
       for (index, range) in ranges.enumerated() {
-        stored.append(try append(raw.extracting(range), index, digests[index], tools.encoder))
+        stored.append(try append(raw.extracting(range), index, digests[index], encoder))
         progress(range.count)
       }
       return stored
@@ -122,7 +123,7 @@ struct PutBatchWork: Sendable {
 
   /// Encodes one part straight into a segment, the one this worker used last as a rule.
   private func append(
-    _ raw: RawSpan, _ index: Int, _ digest: MD5Digest, _ encoder: PartEncoder
+    _ raw: RawSpan, _ index: Int, _ digest: MD5Digest, _ encoder: PayloadEncoder
   ) throws(StoreError) -> StoredPart {
     let id = PartID(rawValue: batch.firstPart.rawValue + UInt64(index))
     let draft = RecordDraft(
@@ -133,31 +134,12 @@ struct PutBatchWork: Sendable {
     defer { session.segments.giveBack(appender) }
     var payload = EncodedPayload(codec: .stored, byteCount: 0)
     let record = try appender.append(draft, capacity: raw.byteCount) { (destination) throws(StoreError) in
-      payload = try encode(raw, into: &destination, encoder)
+      payload = try encoder.encode(raw, into: &destination)
       return payload
     }
     let entry = PartEntry(
       segment: record.location.segment, offset: record.location.offset, storedByteCount: payload.byteCount,
       rawByteCount: raw.byteCount, codec: payload.codec, digest: digest)
     return StoredPart(id: id, entry: entry, record: record)
-  }
-
-  /// Zeros take no payload; what does not shrink is stored as it is.
-  private func encode(
-    _ raw: RawSpan, into destination: inout MutableRawSpan, _ encoder: PartEncoder
-  ) throws(StoreError) -> EncodedPayload {
-    if ZeroCheck.isAllZero(raw) { return EncodedPayload(codec: .zeros, byteCount: 0) }
-    do throws(CodecFailure) {
-      if options.encoding == .zlib, encoder.looksCompressible(raw),
-        let byteCount = try encoder.encode(raw, with: .zlib, level: options.level, into: &destination),
-        byteCount < raw.byteCount
-      {
-        return EncodedPayload(codec: .zlib, byteCount: byteCount)
-      }
-    } catch {
-      throw StoreError(.io, "part could not be encoded: \(error)")
-    }
-    destination.copy(raw, to: 0)
-    return EncodedPayload(codec: .stored, byteCount: raw.byteCount)
   }
 }
