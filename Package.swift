@@ -30,6 +30,8 @@ let package = Package(
     .library(name: "SegmentStore", targets: ["SegmentStore"]),
     .executable(name: "pfs", targets: ["pfs"]),
     .executable(name: "pfs-bench", targets: ["pfs-bench"]),
+    // For tests, which find it beside their bundle: loaded before libc, it makes system calls fail.
+    .library(name: "FaultInjection", type: .dynamic, targets: ["FaultInjection"]),
   ],
   targets: [
     // C: module maps of system libraries, and what Swift cannot say.
@@ -42,10 +44,11 @@ let package = Package(
     systemLibrary("CYAML", pkgConfig: "yaml-0.1", debianPackage: "libyaml-dev"),
     systemLibrary("CEdit", pkgConfig: "libedit", debianPackage: "libedit-dev"),
     .target(name: "CKernels", cSettings: cSettings),
+    .target(name: "CLMDBGuard", dependencies: ["CLMDB"], cSettings: cSettings),
 
     // Fences: only here Glibc, C modules and `unsafe`.
     layer("StorageIO", ["CKernels"]),
-    layer("LMDB", ["CLMDB"]),
+    layer("LMDB", ["CLMDB", "CLMDBGuard"]),
     layer("Codecs", ["CKernels", "CZlib", "CISAL", "CDeflate", "CZstd", "CLZ4"]),
     layer("YAML", ["CYAML"]),
     layer("Console", ["CEdit", "CommandSupport"]),
@@ -63,13 +66,17 @@ let package = Package(
       swiftSettings: swiftSettings),
 
     // The promises.
+    .target(
+      name: "FaultInjection", path: "Tests/FaultInjection", cSettings: cSettings,
+      // Nothing of Swift: the library is loaded into programs that have their own.
+      linkerSettings: [.unsafeFlags(["-static-stdlib", "-nostartfiles"])]),
     .target(name: "TestSupport", path: "Tests/TestSupport"),
     tests("StorageIOTests", ["StorageIO", "TestSupport"]),
     tests("LMDBTests", ["LMDB", "TestSupport"]),
-    tests("CodecsTests", ["Codecs"]),
+    tests("CodecsTests", ["Codecs", "CZlib", "CISAL", "CDeflate"]),
     tests("YAMLTests", ["YAML"]),
     tests("CommandSupportTests", ["CommandSupport"]),
     tests("SegmentStoreTests", ["SegmentStore", "StorageIO", "LMDB", "Codecs", "TestSupport"]),
-    tests("CommandTests", ["pfs", "pfs-bench", "TestSupport"]),
+    tests("CommandTests", ["pfs", "pfs-bench", "SegmentStore", "TestSupport"]),
   ]
 )

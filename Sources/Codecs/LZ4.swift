@@ -45,7 +45,8 @@ enum LZ4 {
     // A negative number is a place in the block.
     guard byteCount >= 0 else {
       throw CodecFailure(
-        .damagedStream, "\(at): damaged, cut off or more than \(destination.count) raw bytes, seen at stored byte "
+        .damagedStream,
+        "\(at): damaged, cut off or more than \(destination.count) raw bytes, seen at stored byte "
           + "\(-Int(byteCount) - 1)")
     }
     guard Int(byteCount) == destination.count else {

@@ -6,6 +6,11 @@ final class ChildOutputs: Sendable {
   struct Pipe: Sendable {
     let reading: Int32
     let writing: Int32
+
+    func close() {
+      Glibc.close(reading)
+      Glibc.close(writing)
+    }
   }
 
   private struct State {
@@ -49,6 +54,7 @@ final class ChildOutputs: Sendable {
   func drain(waitingMilliseconds: Int32) throws(ConsoleFailure) -> Bool {
     // A closed one is given to poll as -1, which it passes over.
     let isOpen = state.withLock { state in state.isOpen }
+    guard isOpen.contains(true) else { return true }
     var requests = zip([output, error], isOpen).map { pipe, isOpen in
       pollfd(fd: isOpen ? pipe.reading : -1, events: Int16(POLLIN), revents: 0)
     }
@@ -69,12 +75,20 @@ final class ChildOutputs: Sendable {
     }
   }
 
+  /// Takes what has come from standard output since the last time.
+  func takeOutput() -> [UInt8] {
+    state.withLock { state in
+      defer { state.kept[0] = [] }
+      return state.kept[0]
+    }
+  }
+
   func kept() -> (output: [UInt8], error: [UInt8]) {
     state.withLock { state in (state.kept[0], state.kept[1]) }
   }
 
   /// A pipe that only the child that it is given to inherits.
-  private static func makePipe() throws(ConsoleFailure) -> Pipe {
+  static func makePipe() throws(ConsoleFailure) -> Pipe {
     var ends: [Int32] = [-1, -1]
     // Safe: two entries, as the call wants.
     guard unsafe pipe(&ends) == 0 else { throw ConsoleFailure(errorNumber: errno, "making a pipe") }

@@ -43,7 +43,8 @@ package final class ChildProcess: Sendable {
     self.program = DisplayName.escaped(program)
     outputs = try ChildOutputs()
     startSeconds = MonotonicClock.seconds()
-    identifier = Mutex(try ChildProcess.spawn(program, arguments, outputs))
+    identifier = Mutex(
+      try ChildStart.spawn(program, arguments, output: outputs.output.writing, error: outputs.error.writing))
     outputs.closeWritingEnds()
   }
 
@@ -76,6 +77,13 @@ package final class ChildProcess: Sendable {
     return try reap(identifier, memory)
   }
 
+  /// Takes what the child has written; see ``ChildOutputs/drain(waitingMilliseconds:)``.
+  func drain(waitingMilliseconds: Int32) throws(ConsoleFailure) -> Bool {
+    try outputs.drain(waitingMilliseconds: waitingMilliseconds)
+  }
+
+  func takeOutput() -> [UInt8] { outputs.takeOutput() }
+
   private func reap(_ child: pid_t, _ memory: borrowing ProcessMemory) throws(ConsoleFailure) -> Outcome {
     var status: Int32 = 0
     var usage = rusage()
@@ -98,51 +106,6 @@ package final class ChildProcess: Sendable {
   }
 
   private static func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
-
-  // MARK: Starting
-
-  private static func spawn(
-    _ program: [UInt8], _ arguments: [[UInt8]], _ outputs: ChildOutputs
-  ) throws(ConsoleFailure) -> pid_t {
-    let shownProgram = DisplayName.escaped(program)
-    var strings: [[CChar]] = []
-    for argument in [program] + arguments {
-      guard let string = CStrings.terminated(argument) else {
-        throw ConsoleFailure(.invalidPath, "\(shownProgram): an argument cannot hold a zero byte")
-      }
-      strings.append(string)
-    }
-    // Safe: copies that live until the end of this function; the list of them ends in a null pointer.
-    let copies = unsafe strings.map { string in unsafe strdup(string) }
-    defer { unsafe copies.forEach { copy in unsafe free(copy) } }
-
-    var actions = unsafe posix_spawn_file_actions_t()
-    var attributes = posix_spawnattr_t()
-    // Safe: both are initialised here and destroyed once; so are the sets.
-    unsafe posix_spawn_file_actions_init(&actions)
-    unsafe posix_spawnattr_init(&attributes)
-    defer {
-      unsafe posix_spawn_file_actions_destroy(&actions)
-      unsafe posix_spawnattr_destroy(&attributes)
-    }
-    var noSignals = sigset_t()
-    var ignoredSignals = sigset_t()
-    unsafe sigemptyset(&noSignals)
-    unsafe sigemptyset(&ignoredSignals)
-    for signal in [SIGPIPE, SIGXFSZ] { unsafe sigaddset(&ignoredSignals, signal) }
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-    unsafe posix_spawnattr_setsigmask(&attributes, &noSignals)
-    unsafe posix_spawnattr_setsigdefault(&attributes, &ignoredSignals)
-    unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-    unsafe posix_spawn_file_actions_adddup2(&actions, outputs.output.writing, 1)
-    unsafe posix_spawn_file_actions_adddup2(&actions, outputs.error.writing, 2)
-
-    var child: pid_t = 0
-    // Safe: all arguments outlive the call; the environment is not changed while this process runs.
-    let status = unsafe posix_spawn(&child, strings[0], &actions, &attributes, copies + [nil], environ)
-    guard status == 0 else { throw ConsoleFailure(errorNumber: status, "starting \(shownProgram)") }
-    return child
-  }
 }
 
 /// The program that runs, as a file.

@@ -7,6 +7,8 @@ package enum SignalWatcher {
   package static let interrupt = SIGINT
   /// A polite request to end, as `kill` sends it.
   package static let terminate = SIGTERM
+  /// The end that no process can refuse.
+  package static let kill = SIGKILL
   /// The terminal has gone.
   package static let hangUp = SIGHUP
 

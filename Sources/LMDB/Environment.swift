@@ -1,4 +1,5 @@
 import CLMDB
+import CLMDBGuard
 import Glibc
 import Synchronization
 
@@ -15,14 +16,20 @@ import Synchronization
     var isOpeningTables = false
     /// The thread whose write transaction runs.
     var writerThread: pthread_t?
-    /// Why the environment has lost its map.
+    /// Why nothing of the environment may be used any more: it has lost its map, or met damage.
     var failure: LMDBError?
+    /// Whether a transaction could not even be aborted, so that closing would free what is still referred to.
+    var isAbandoned = false
   }
 
   // Why `Sendable` is unchecked: the C handle is not, but LMDB lets any thread begin transactions on it.
-  private let pointer: OpaquePointer
+  let pointer: OpaquePointer
   private let identity: DirectoryIdentity
   private let state = Mutex(State())
+  /// Whether `state.failure` is set; for a look at every call.
+  private let failed = Atomic<Bool>(false)
+  /// Reads pages without LMDB.
+  let pageReader: PageReader
   /// Tells the tables of this environment from those of any other that this process opens.
   let number: UInt64
 
@@ -54,19 +61,21 @@ import Synchronization
     number = Self.lastNumber.add(1, ordering: .relaxed).newValue
     do throws(LMDBError) {
       identity = try DirectoryIdentity(path: path + [0])
-      unsafe pointer = try unsafe Self.openOnce(
+      (unsafe pointer, pageReader) = try unsafe Self.openOnce(
         identity, path: path, limits: limits, creates: creates, fileMode: fileMode)
       // A throw from here runs deinit, which closes and unregisters.
       try checkFileLength()
+      try checkPages()
     } catch {
       throw error.located(in: directory)
     }
   }
 
   deinit {
+    // An environment that lost a transaction in the middle of something is left as it is, and counts as open.
+    if state.withLock({ $0.isAbandoned }) { return }
     // Safe: each transaction holds a reference, so none runs any more.
-    unsafe mdb_env_close(pointer)
-    OpenEnvironments.remove(identity)
+    if unsafe pfs_mdb_env_close(pointer) == MDB_SUCCESS { OpenEnvironments.remove(identity) }
   }
 
   /// Opens the tables called `names`, in this order, in one transaction.
@@ -92,15 +101,18 @@ import Synchronization
     for name in names {
       precondition(!name.utf8.contains(0) && !name.isEmpty, "table name \(name.debugDescription)")
       var identifier: MDB_dbi = 0
-      let code = unsafe mdb_dbi_open(transaction, name, creates ? UInt32(MDB_CREATE) : 0, &identifier)
+      let code = unsafe pfs_mdb_dbi_open(transaction, name, creates ? UInt32(MDB_CREATE) : 0, &identifier)
       guard code == MDB_SUCCESS else {
-        unsafe mdb_txn_abort(transaction)
+        note(code)
+        unsafe abort(transaction)
         throw LMDBError(code: code, operation: "mdb_dbi_open", detail: "table \(name)")
       }
       tables.append(Table(name: name, identifier: identifier, environmentNumber: number))
     }
     // The commit keeps the tables open, even that of a transaction that wrote nothing.
-    try LMDBError.check(unsafe mdb_txn_commit(transaction), "mdb_txn_commit")
+    let code = unsafe pfs_mdb_txn_commit(transaction)
+    if code == LMDBError.faultCode { unsafe abort(transaction) }
+    try check(code, "mdb_txn_commit")
     return tables
   }
 
@@ -109,7 +121,8 @@ import Synchronization
   public func beginRead() throws(LMDBError) -> ReadTransaction {
     // Safe: the new value is the only owner of the pointer.
     let transaction = try unsafe begin(flags: UInt32(MDB_RDONLY))
-    return unsafe ReadTransaction(environment: self, pointer: transaction, writerThread: nil)
+    return unsafe ReadTransaction(
+      environment: self, pointer: transaction, writerThread: nil, pages: SnapshotPages(self))
   }
 
   /// Begins the write transaction; blocks while another thread or process has one.
@@ -124,7 +137,14 @@ import Synchronization
     // Safe: the new value is the only owner of the pointer, and checks that it stays on this thread.
     let transaction = try unsafe begin(flags: 0)
     state.withLock { $0.writerThread = thread }
-    return unsafe WriteTransaction(environment: self, pointer: transaction, writerThread: thread)
+    do throws(LMDBError) {
+      let pages = try pagesToWrite(after: unsafe mdb_txn_id(transaction))
+      return unsafe WriteTransaction(environment: self, pointer: transaction, writerThread: thread, pages: pages)
+    } catch {
+      unsafe abort(transaction)
+      transactionEnded(writerThread: thread)
+      throw error
+    }
   }
 
   /// Gives back the reader slots of processes that died, and returns how many there were.
@@ -133,21 +153,8 @@ import Synchronization
   public func removeStaleReaders() throws(LMDBError) -> Int {
     var staleCount: Int32 = 0
     // Safe: the environment is open as long as `self` lives.
-    try LMDBError.check(unsafe mdb_reader_check(pointer, &staleCount), "mdb_reader_check")
+    try check(unsafe pfs_mdb_reader_check(pointer, &staleCount), "mdb_reader_check")
     return Int(staleCount)
-  }
-
-  /// What the environment takes up now; takes a reader slot meanwhile.
-  /// - Complexity: O(free pages).
-  public func statistics() throws(LMDBError) -> EnvironmentStatistics {
-    let transaction = try beginRead()
-    let (pages, information) = try unsafe measure(during: transaction)
-    return EnvironmentStatistics(
-      pageByteCount: Int(pages.ms_psize), mapByteCount: unsafe information.me_mapsize,
-      lastPageNumber: unsafe information.me_last_pgno, freePageCount: try transaction.freePageCount(),
-      lastTransactionNumber: unsafe information.me_last_txnid,
-      highestReaderCount: Int(unsafe information.me_numreaders),
-      maximumReaderCount: Int(unsafe information.me_maxreaders))
   }
 
   /// Notes that a transaction has ended; `writerThread` is the one that began it if it was to write.
@@ -159,6 +166,28 @@ import Synchronization
     }
   }
 
+  // MARK: Failure
+
+  /// Whether nothing of the environment may be used any more.
+  var hasFailed: Bool { failed.load(ordering: .relaxed) }
+
+  /// Throws the error that ended the use of the environment, if there was one.
+  func checkUsable() throws(LMDBError) {
+    guard hasFailed, let failure = state.withLock({ $0.failure }) else { return }
+    throw failure
+  }
+
+  /// Makes every later call throw `failure`, or the first that there was.
+  func fail(_ failure: LMDBError) {
+    state.withLock { $0.failure = $0.failure ?? failure }
+    failed.store(true, ordering: .relaxed)
+  }
+
+  /// Leaves the environment open for as long as the process lives.
+  func abandon() {
+    state.withLock { $0.isAbandoned = true }
+  }
+
   /// Begins a transaction, with one retry after what a retry can mend.
   private func begin(flags: UInt32, opensTables: Bool = false) throws(LMDBError) -> OpaquePointer {
     try state.withLock { (state) throws(LMDBError) in
@@ -168,7 +197,7 @@ import Synchronization
     }
     var transaction: OpaquePointer?
     // Safe: the environment is open as long as `self` lives, and `transaction` outlives the calls.
-    var code = unsafe mdb_txn_begin(pointer, nil, flags, &transaction)
+    var code = unsafe pfs_mdb_txn_begin(pointer, flags, &transaction)
     do throws(LMDBError) {
       if code == MDB_MAP_RESIZED { try adoptGrownMap() }
       if code == MDB_READERS_FULL { _ = try removeStaleReaders() }
@@ -177,10 +206,11 @@ import Synchronization
       throw error
     }
     if code == MDB_MAP_RESIZED || code == MDB_READERS_FULL {
-      code = unsafe mdb_txn_begin(pointer, nil, flags, &transaction)
+      code = unsafe pfs_mdb_txn_begin(pointer, flags, &transaction)
     }
     guard code == MDB_SUCCESS, let transaction = unsafe transaction else {
       transactionEnded(writerThread: nil)
+      note(code)
       throw LMDBError(code: code, operation: "mdb_txn_begin")
     }
     return unsafe transaction
@@ -198,50 +228,13 @@ import Synchronization
           detail: "\(state.transactionCount - 1) other transactions of this process hold the old map")
       }
       // Safe: nothing points into the old map, see above.
-      let code = unsafe mdb_env_set_mapsize(pointer, 0)
+      let code = unsafe pfs_mdb_env_set_mapsize(pointer, 0)
       guard code == MDB_SUCCESS else {
         let failure = LMDBError(code: code, operation: "mdb_env_set_mapsize", detail: "open the environment again")
         state.failure = failure
+        failed.store(true, ordering: .relaxed)
         throw failure
       }
-    }
-  }
-
-  /// What LMDB says about pages and the environment, while a transaction keeps the map in place.
-  private func measure(
-    during transaction: borrowing ReadTransaction
-  ) throws(LMDBError) -> (pages: MDB_stat, information: MDB_envinfo) {
-    var pages = MDB_stat()
-    var information = unsafe MDB_envinfo()
-    // Safe: the environment is open as long as `self` lives, and both results outlive the calls.
-    try LMDBError.check(unsafe mdb_env_stat(pointer, &pages), "mdb_env_stat")
-    try LMDBError.check(unsafe mdb_env_info(pointer, &information), "mdb_env_info")
-    return unsafe (pages, information)
-  }
-
-  /// Throws when the file was cut short: reading a page that it lost would raise SIGBUS.
-  ///
-  /// A sound file may be shorter than its last page number says, when LMDB took pages and gave them
-  /// back without writing them; but then all pages that it lacks are free.
-  private func checkFileLength() throws(LMDBError) {
-    let transaction = try beginRead()
-    let (pages, information) = try unsafe measure(during: transaction)
-    var descriptor: Int32 = -1
-    var status = stat()
-    // Safe: the environment is open, and both results outlive the calls.
-    try LMDBError.check(unsafe mdb_env_get_fd(pointer, &descriptor), "mdb_env_get_fd")
-    guard unsafe fstat(descriptor, &status) == 0 else { throw LMDBError(code: errno, operation: "fstat") }
-    let filePageCount = Int(status.st_size) / Int(pages.ms_psize)
-    let missingPageCount = unsafe information.me_last_pgno + 1 - filePageCount
-    guard missingPageCount > 0 else { return }
-    let freePageCount = try transaction.freePageCount(from: filePageCount)
-    guard freePageCount >= missingPageCount else {
-      throw LMDBError(
-        code: MDB_CORRUPTED, operation: "mdb_env_open",
-        detail: """
-          data.mdb has \(filePageCount) pages and lacks \(missingPageCount), \
-          of which only \(freePageCount) are free
-          """)
     }
   }
 
@@ -249,7 +242,7 @@ import Synchronization
   private static func openOnce(
     _ identity: DirectoryIdentity, path: [CChar], limits: (mapByteCount: Int, tableCount: UInt32, readerCount: UInt32),
     creates: Bool, fileMode: UInt32
-  ) throws(LMDBError) -> OpaquePointer {
+  ) throws(LMDBError) -> (environment: OpaquePointer, pages: PageReader) {
     guard OpenEnvironments.insert(identity) else {
       throw LMDBError(code: LMDBError.alreadyOpenCode, operation: "mdb_env_open")
     }
@@ -267,29 +260,31 @@ import Synchronization
   /// Opens the C environment in the directory at `path`, a C string.
   private static func open(
     path: [CChar], limits: (mapByteCount: Int, tableCount: UInt32, readerCount: UInt32), fileMode: UInt32
-  ) throws(LMDBError) -> OpaquePointer {
+  ) throws(LMDBError) -> (environment: OpaquePointer, pages: PageReader) {
     var created: OpaquePointer?
     // Safe: `created` outlives the call.
-    let code = unsafe mdb_env_create(&created)
+    let code = unsafe pfs_mdb_env_create(&created)
     guard code == MDB_SUCCESS, let environment = unsafe created else {
       throw LMDBError(code: code, operation: "mdb_env_create")
     }
     do throws(LMDBError) {
       // Safe: the environment was just made and nobody else knows it; `path` ends in NUL.
-      try LMDBError.check(unsafe mdb_env_set_mapsize(environment, limits.mapByteCount), "mdb_env_set_mapsize")
+      try LMDBError.check(unsafe pfs_mdb_env_set_mapsize(environment, limits.mapByteCount), "mdb_env_set_mapsize")
       try LMDBError.check(unsafe mdb_env_set_maxdbs(environment, limits.tableCount), "mdb_env_set_maxdbs")
       try LMDBError.check(unsafe mdb_env_set_maxreaders(environment, limits.readerCount), "mdb_env_set_maxreaders")
       // Reader slots go with transactions, not threads. None of the flags that trade durability for speed.
       let flags = UInt32(MDB_NOTLS)
-      try LMDBError.check(unsafe mdb_env_open(environment, path, flags, fileMode), "mdb_env_open")
+      try LMDBError.check(unsafe pfs_mdb_env_open(environment, path, flags, fileMode), "mdb_env_open")
       // LMDB sets this on all its descriptors but this one.
       var descriptor: Int32 = -1
       try LMDBError.check(unsafe mdb_env_get_fd(environment, &descriptor), "mdb_env_get_fd")
       guard fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0 else { throw LMDBError(code: errno, operation: "fcntl") }
+      var pages = MDB_stat()
+      try LMDBError.check(unsafe pfs_mdb_env_stat(environment, &pages), "mdb_env_stat")
+      return unsafe (environment, PageReader(descriptor: descriptor, pageByteCount: Int(pages.ms_psize)))
     } catch {
-      unsafe mdb_env_close(environment)
+      _ = unsafe pfs_mdb_env_close(environment)
       throw error
     }
-    return unsafe environment
   }
 }

@@ -11,7 +11,7 @@ extension Transaction {
     var freePageCount = 0
     var cursor = try freeTableCursor()
     while try cursor.move(MDB_NEXT) {
-      let record = cursor.value
+      let record = try cursor.value
       let words = stride(from: 0, to: record.count - record.count % wordByteCount, by: wordByteCount).map { offset in
         record[offset..<offset + wordByteCount].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
       }

@@ -1,4 +1,5 @@
 import CLMDB
+import CLMDBGuard
 import Glibc
 
 /// A call into LMDB, or into the system on its behalf, that failed.
@@ -8,7 +9,10 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
   /// LMDB uses -30799 ... -30780 and the system positive numbers, so this one is free.
   public static let alreadyOpenCode: Int32 = -31_000
 
-  /// What failed: a code of LMDB (negative), an `errno` value (positive) or ``alreadyOpenCode``.
+  /// The code of a call in which LMDB touched memory that is not there, or met one of its assertions: damaged pages.
+  static let faultCode: Int32 = PFS_MDB_FAULT
+
+  /// What failed: a code of LMDB (negative), an `errno` value (positive), ``alreadyOpenCode`` or `faultCode`.
   public let code: Int32
   /// The C function that failed, for example `mdb_put`.
   public let operation: String
@@ -39,7 +43,9 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
   public var isNoSpace: Bool { [ENOSPC, EDQUOT, EFBIG].contains(code) }
   /// Whether what is on disk is not what LMDB wrote there, or is of another version.
   public var isDamaged: Bool {
-    [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_VERSION_MISMATCH].contains(code)
+    [
+      MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CURSOR_FULL, Self.faultCode,
+    ].contains(code)
   }
   /// Whether the environment met a fatal error, such as a meta page that could not be written.
   ///
@@ -54,6 +60,7 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
 
   private var codeDescription: String {
     if isAlreadyOpen { return "the environment is open in this process already" }
+    if code == Self.faultCode { return "a damaged page led outside the file" }
     // Safe: the text is static or lives in a buffer of this thread (glibc 2.32 on), and is copied here.
     return unsafe String(cString: mdb_strerror(code))
   }

@@ -17,7 +17,8 @@ struct MetaPages {
   private static let rootInTableOffset = 40
   private static let mainTableOffset = freeTableOffset + tableByteCount
   private static let lastPageOffset = mainTableOffset + tableByteCount
-  private static let byteCount = lastPageOffset + 16
+  private static let transactionOffset = lastPageOffset + 8
+  private static let byteCount = transactionOffset + 8
 
   private static let magic: UInt64 = 0xBEEF_C0DE
   private static let version: UInt64 = 1
@@ -29,8 +30,9 @@ struct MetaPages {
   ///
   /// A file that is not there, or has no bytes yet, passes when the caller `creates` the environment.
   static func check(path: [CChar], creates: Bool) throws(LMDBError) {
+    var descriptor: Int32
     // Safe: `path` ends in NUL by the contract of this function.
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    repeat { descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC) } while descriptor < 0 && errno == EINTR
     guard descriptor >= 0 else {
       if errno == ENOENT && creates { return }
       throw LMDBError(code: errno, operation: "open", detail: "data.mdb")
@@ -38,11 +40,20 @@ struct MetaPages {
     // Closing drops no lock: LMDB locks lock.mdb only.
     defer { close(descriptor) }
 
+    // Another process may write one while both are read, but not each time.
+    for _ in 0..<16 {
+      do throws(LMDBError) { return try check(descriptor, creates: creates) } catch {}
+    }
+    try check(descriptor, creates: creates)
+  }
+
+  private static func check(_ descriptor: Int32, creates: Bool) throws(LMDBError) {
     let first = try read(descriptor, at: 0)
     if first.isEmpty && creates { return }
     let pageByteCount = try checkFixedFields(of: first, number: 0, expectedPageByteCount: nil)
     let second = try read(descriptor, at: pageByteCount)
     _ = try checkFixedFields(of: second, number: 1, expectedPageByteCount: pageByteCount)
+    try checkTransactionNumbers(of: first, second)
 
     // The length is taken after the pages: another process may append, and writes the roots last.
     var status = stat()
@@ -56,14 +67,17 @@ struct MetaPages {
 
   /// Reads the bytes of one meta page, fewer where the file ends.
   private static func read(_ descriptor: Int32, at offset: UInt64) throws(LMDBError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: byteCount)
-    var readByteCount: Int
-    repeat {
-      // Safe: the array has room for `byteCount` bytes for the length of the call.
-      readByteCount = unsafe pread(descriptor, &bytes, byteCount, off_t(offset))
-    } while readByteCount < 0 && errno == EINTR
-    guard readByteCount >= 0 else { throw LMDBError(code: errno, operation: "pread", detail: "data.mdb") }
-    return Array(bytes.prefix(readByteCount))
+    var bytes: [UInt8] = []
+    while bytes.count < byteCount {
+      var piece = [UInt8](repeating: 0, count: byteCount - bytes.count)
+      // Safe: the array has room for its count for the length of the call.
+      let count = unsafe pread(descriptor, &piece, piece.count, off_t(offset) + off_t(bytes.count))
+      if count < 0 && errno == EINTR { continue }
+      guard count >= 0 else { throw LMDBError(code: errno, operation: "pread", detail: "data.mdb") }
+      if count == 0 { break }
+      bytes += piece.prefix(count)
+    }
+    return bytes
   }
 
   /// Checks what never changes in a meta page; returns the page size in bytes.
@@ -91,6 +105,18 @@ struct MetaPages {
     return pageByteCount
   }
 
+  /// Checks that the transactions that wrote the pages followed each other: each writes the page of the one before the
+  /// last. LMDB takes the snapshot with the higher number, even one that is damaged to be so.
+  private static func checkTransactionNumbers(of first: [UInt8], _ second: [UInt8]) throws(LMDBError) {
+    let numbers = [first, second].map { field($0, transactionOffset, 8) }
+    let isNew = numbers == [0, 0]
+    let isAlternating = numbers[0] % 2 == 0 && numbers[1] % 2 == 1
+    let distance = numbers[0] > numbers[1] ? numbers[0] - numbers[1] : numbers[1] - numbers[0]
+    guard isNew || (isAlternating && distance == 1) else {
+      throw damage(0, "written by transaction \(numbers[0]), and the other by \(numbers[1])")
+    }
+  }
+
   /// Checks that the roots lie inside the file and the last page inside the map.
   ///
   /// The last page itself may lie behind the end of the file: LMDB does not write pages that a
@@ -111,12 +137,32 @@ struct MetaPages {
     }
   }
 
+  /// What one meta page says of its snapshot.
+  struct Snapshot {
+    let transactionNumber: UInt64
+    let lastPage: UInt64
+    let freeTable: TableRecord
+    let mainTable: TableRecord
+  }
+
+  /// What the meta page `number`, which has passed ``check(path:creates:)``, says now.
+  static func snapshot(_ number: Int, _ reader: PageReader) throws(LMDBError) -> Snapshot {
+    let page = try reader.bytes(ofPage: UInt64(number))
+    func record(_ offset: Int, _ name: String) throws(LMDBError) -> TableRecord {
+      try TableRecord(Array(page[offset..<offset + tableByteCount]), of: name)
+    }
+    return Snapshot(
+      transactionNumber: page.number(at: transactionOffset, byteCount: 8),
+      lastPage: page.number(at: lastPageOffset, byteCount: 8),
+      freeTable: try record(freeTableOffset, "of free pages"), mainTable: try record(mainTableOffset, "of tables"))
+  }
+
   private static func damage(_ number: Int, _ text: String, code: Int32 = MDB_INVALID) -> LMDBError {
     LMDBError(code: code, operation: "mdb_env_open", detail: "data.mdb, meta page \(number): \(text)")
   }
 
   /// The little-endian number of `byteCount` bytes at `offset`.
   private static func field(_ page: [UInt8], _ offset: Int, _ byteCount: Int) -> UInt64 {
-    page[offset..<offset + byteCount].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    page.number(at: offset, byteCount: byteCount)
   }
 }

@@ -16,8 +16,11 @@ enum ReaderTable {
   /// environment open: closing a descriptor of the file drops the locks of all others.
   /// - Throws: ``LMDBError``: `isNoSpace` when the disk has no room for them.
   static func reserve(path: [CChar], readerCount: Int, fileMode: UInt32) throws(LMDBError) {
+    var descriptor: Int32
     // Safe: `path` ends in NUL by the contract of this function.
-    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, fileMode)
+    repeat {
+      descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, fileMode)
+    } while descriptor < 0 && errno == EINTR
     // LMDB says better why it cannot open the file.
     guard descriptor >= 0 else { return }
     defer { close(descriptor) }

@@ -1,4 +1,5 @@
 import CLMDB
+import CLMDBGuard
 import Glibc
 
 /// The access of a ``ReadTransaction``.
@@ -26,24 +27,27 @@ public typealias WriteTransaction = Transaction<WriteAccess>
   /// A key and its value, both copied out of the map.
   public typealias Entry = (key: [UInt8], value: [UInt8])
 
-  private let environment: Environment
+  let environment: Environment
   /// Nil once the transaction has ended.
   private var pointer: OpaquePointer?
   /// The thread that began it, for a write transaction.
   private let writerThread: pthread_t?
+  /// The snapshot that it began with.
+  let pages: SnapshotPages
 
   /// Takes over a transaction that was just begun, and keeps `environment` open.
-  init(environment: Environment, pointer: OpaquePointer, writerThread: pthread_t?) {
+  init(environment: Environment, pointer: OpaquePointer, writerThread: pthread_t?, pages: SnapshotPages) {
     self.environment = environment
     unsafe self.pointer = unsafe pointer
     self.writerThread = writerThread
+    self.pages = pages
   }
 
   deinit {
     guard let running = unsafe pointer else { return }
     checkThread()
     // Safe: the pointer is of a running transaction, and nobody can use it after this.
-    unsafe mdb_txn_abort(running)
+    unsafe environment.abort(running)
     environment.transactionEnded(writerThread: writerThread)
   }
 
@@ -57,12 +61,28 @@ public typealias WriteTransaction = Transaction<WriteAccess>
     try Table.check(key, "mdb_get")
     let identifier = identifier(of: table)
     var found = unsafe MDB_val()
+    let running = try unsafe running
     // Safe: the transaction is running, and LMDB fills in `found` when it returns success.
-    let code = unsafe withValue(key) { unsafe mdb_get(running, identifier, &$0, &found) }
+    let code = unsafe withValue(key) { unsafe pfs_mdb_get(running, identifier, &$0, &found) }
     if code == MDB_NOTFOUND { return nil }
     try check(code, "mdb_get", table)
     // Safe: nothing was written since LMDB found the value.
-    return unsafe [UInt8](copying: found)
+    return try unsafe environment.copy(value: found)
+  }
+
+  /// The entries next to `key`, which was not found: at most one on each side.
+  ///
+  /// What can tell the absence of a key from damage: the pages that would have the key are checked, and a key that a
+  /// flipped bit turned into another is next to the place where it belongs, or out of order.
+  /// - Throws: ``LMDBError`` when those pages do not hold together.
+  /// - Complexity: O(log n).
+  public func neighbours(_ table: Table, _ key: [UInt8]) throws(LMDBError) -> [Entry] {
+    var entries: [Entry] = []
+    for key in try pages.neighbours(table, key, in: self) {
+      // This transaction may have removed it since.
+      if let value = try value(table, key) { entries.append((key, value)) }
+    }
+    return entries
   }
 
   /// The first `limit` entries in key order, from the first key that is not below `key`, or from the start.
@@ -74,9 +94,9 @@ public typealias WriteTransaction = Transaction<WriteAccess>
   /// - Complexity: O(log n + limit), and a copy of each entry.
   public func entries(_ table: Table, from key: [UInt8]? = nil, limit: Int) throws(LMDBError) -> [Entry] {
     var cursor = try cursor(table)
-    guard let key else { return try collect(&cursor, cursor.move(MDB_FIRST), limit: limit) }
+    guard let key else { return try collect(&cursor, cursor.move(MDB_FIRST), table, from: nil, limit: limit) }
     try Table.check(key, "mdb_cursor_get")
-    return try collect(&cursor, cursor.moveToFirst(atLeast: key), limit: limit)
+    return try collect(&cursor, cursor.moveToFirst(atLeast: key), table, from: key, limit: limit)
   }
 
   /// The first `limit` entries in key order whose keys are above `key`, which need not exist.
@@ -86,15 +106,16 @@ public typealias WriteTransaction = Transaction<WriteAccess>
     try Table.check(key, "mdb_cursor_get")
     var cursor = try cursor(table)
     var isFound = try cursor.moveToFirst(atLeast: key)
-    if isFound && cursor.key == key { isFound = try cursor.move(MDB_NEXT) }
-    return try collect(&cursor, isFound, limit: limit)
+    if isFound, try cursor.key == key { isFound = try cursor.move(MDB_NEXT) }
+    return try collect(&cursor, isFound, table, from: key, limit: limit)
   }
 
   /// The entry with the highest key, or nil when the table is empty.
   /// - Complexity: O(log n), and a copy of the entry.
   public func lastEntry(_ table: Table) throws(LMDBError) -> Entry? {
     var cursor = try cursor(table)
-    return try cursor.move(MDB_LAST) ? (cursor.key, cursor.value) : nil
+    guard try cursor.move(MDB_LAST) else { return nil }
+    return (try cursor.key, try cursor.value)
   }
 
   /// The entry with the highest key below `key`, which need not exist; nil when there is none.
@@ -105,14 +126,15 @@ public typealias WriteTransaction = Transaction<WriteAccess>
     var cursor = try cursor(table)
     // Where no key is at or above `key`, the last one of all is below it.
     let isFound = try cursor.moveToFirst(atLeast: key) ? cursor.move(MDB_PREV) : cursor.move(MDB_LAST)
-    return isFound ? (cursor.key, cursor.value) : nil
+    guard isFound else { return nil }
+    return (try cursor.key, try cursor.value)
   }
 
   /// The number of entries in the table.
   public func entryCount(_ table: Table) throws(LMDBError) -> Int {
     var statistics = MDB_stat()
     // Safe: the transaction is running, and `statistics` outlives the call.
-    try check(unsafe mdb_stat(running, identifier(of: table), &statistics), "mdb_stat", table)
+    try check(unsafe pfs_mdb_stat(running, identifier(of: table), &statistics), "mdb_stat", table)
     return statistics.ms_entries
   }
 
@@ -120,12 +142,12 @@ public typealias WriteTransaction = Transaction<WriteAccess>
   func freeTableCursor() throws(LMDBError) -> Cursor {
     let freeTable: MDB_dbi = 0
     // Safe: the cursor is used and closed while this transaction is borrowed.
-    return try unsafe Cursor(transaction: running, table: freeTable)
+    return try unsafe Cursor(environment, transaction: running, table: freeTable)
   }
 
   /// Ends the transaction by `commit`, which takes the pointer whatever it returns.
-  consuming func end(_ commit: (OpaquePointer) -> Int32) -> Int32 {
-    let ending = unsafe running
+  consuming func end(_ commit: (OpaquePointer) -> Int32) throws(LMDBError) -> Int32 {
+    let ending = try unsafe running
     unsafe pointer = nil
     // Safe: the pointer is of a running transaction, and nobody can use it after this.
     let code = unsafe commit(ending)
@@ -134,10 +156,14 @@ public typealias WriteTransaction = Transaction<WriteAccess>
   }
 
   /// The running transaction, on a thread that may use it.
+  /// - Throws: ``LMDBError`` when the environment has failed: nothing of it may be used then.
   var running: OpaquePointer {
-    checkThread()
-    guard let pointer = unsafe pointer else { preconditionFailure("the transaction has ended") }
-    return unsafe pointer
+    get throws(LMDBError) {
+      checkThread()
+      guard let pointer = unsafe pointer else { preconditionFailure("the transaction has ended") }
+      try environment.checkUsable()
+      return unsafe pointer
+    }
   }
 
   /// The number of a table of this environment.
@@ -148,7 +174,7 @@ public typealias WriteTransaction = Transaction<WriteAccess>
 
   /// Throws when `code` is not success, and names the table.
   func check(_ code: Int32, _ operation: String, _ table: Table) throws(LMDBError) {
-    try LMDBError.check(code, operation, detail: "table \(table.name)")
+    try environment.check(code, operation, detail: "table \(table.name)")
   }
 
   private func checkThread() {
@@ -159,20 +185,41 @@ public typealias WriteTransaction = Transaction<WriteAccess>
 
   private func cursor(_ table: Table) throws(LMDBError) -> Cursor {
     // Safe: every caller uses and closes the cursor while this transaction is borrowed.
-    try unsafe Cursor(transaction: running, table: identifier(of: table))
+    try unsafe Cursor(environment, transaction: running, table: identifier(of: table))
   }
 
   /// Copies up to `limit` entries, from the one that the cursor is at when `isFound`.
-  private func collect(_ cursor: inout Cursor, _ isFound: Bool, limit: Int) throws(LMDBError) -> [Entry] {
+  ///
+  /// The keys rise, or it would never end; and the leaves they come from hold together, or some would be passed over.
+  private func collect(
+    _ cursor: inout Cursor, _ isFound: Bool, _ table: Table, from first: [UInt8]?, limit: Int
+  ) throws(LMDBError) -> [Entry] {
     precondition(limit >= 1, "a page of \(limit) entries")
     var entries: [Entry] = []
     var isFound = isFound
     while isFound {
-      entries.append((cursor.key, cursor.value))
+      let key = try cursor.key
+      if let last = entries.last?.key, !last.lexicographicallyPrecedes(key) {
+        throw LMDBError(
+          code: MDB_CORRUPTED, operation: "mdb_cursor_get", detail: "table \(table.name): keys do not rise")
+      }
+      entries.append((key, try cursor.value))
       if entries.count == limit { break }
       isFound = try cursor.move(MDB_NEXT)
     }
+    try pages.checkLeaves(table, from: first, through: isFound ? entries.last?.key : nil, in: self)
     return entries
+  }
+
+  /// What LMDB knows of a table in the snapshot, as its bytes.
+  func tableRecord(_ table: Table) throws(LMDBError) -> [UInt8] {
+    let mainTable: MDB_dbi = 1
+    var found = unsafe MDB_val()
+    let running = try unsafe running
+    // Safe: the transaction is running, and LMDB fills in `found` when it returns success.
+    let code = unsafe withValue(Array(table.name.utf8)) { unsafe pfs_mdb_get(running, mainTable, &$0, &found) }
+    try check(code == MDB_NOTFOUND ? MDB_CORRUPTED : code, "mdb_get", table)
+    return try unsafe environment.copy(value: found)
   }
 }
 

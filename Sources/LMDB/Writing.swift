@@ -1,4 +1,5 @@
 import CLMDB
+import CLMDBGuard
 
 extension Transaction where Access == WriteAccess {
   /// Sets the value of `key`, whether there was one before or not.
@@ -16,8 +17,9 @@ extension Transaction where Access == WriteAccess {
     _ table: Table, _ key: [UInt8], _ value: [UInt8], appending: Bool = false
   ) throws(LMDBError) {
     try Table.check(key, "mdb_put")
-    var code = put(table, key, value, flags: appending ? UInt32(MDB_APPEND) : 0)
-    if appending && code == MDB_KEYEXIST { code = put(table, key, value, flags: 0) }
+    try pages.check(table, key, deletes: false, in: self)
+    var code = try put(table, key, value, flags: appending ? UInt32(MDB_APPEND) : 0)
+    if appending && code == MDB_KEYEXIST { code = try put(table, key, value, flags: 0) }
     try check(code, "mdb_put", table)
   }
 
@@ -28,9 +30,11 @@ extension Transaction where Access == WriteAccess {
   /// - Complexity: O(log n).
   public func delete(_ table: Table, _ key: [UInt8]) throws(LMDBError) -> Bool {
     try Table.check(key, "mdb_del")
+    try pages.check(table, key, deletes: true, in: self)
     let identifier = identifier(of: table)
+    let running = try unsafe running
     // Safe: the transaction is running; the value is looked at in tables with duplicates only.
-    let code = unsafe withValue(key) { unsafe mdb_del(running, identifier, &$0, nil) }
+    let code = unsafe withValue(key) { unsafe pfs_mdb_del(running, identifier, &$0) }
     if code == MDB_NOTFOUND { return false }
     try check(code, "mdb_del", table)
     return true
@@ -43,15 +47,22 @@ extension Transaction where Access == WriteAccess {
   /// environment, which then panics, is opened again.
   /// - Throws: ``LMDBError``, `isNoSpace` on a full disk (`EIO` where the last write was cut short).
   public consuming func commit() throws(LMDBError) {
-    // Safe: LMDB frees the transaction in every case, and `end` gives the pointer away only once.
-    try LMDBError.check(unsafe end { unsafe mdb_txn_commit($0) }, "mdb_txn_commit")
+    let environment = environment
+    // Safe: LMDB frees the transaction in every case but a fault, and `end` gives the pointer away only once.
+    let code = try unsafe end { ending in
+      let code = unsafe pfs_mdb_txn_commit(ending)
+      if code == PFS_MDB_FAULT { unsafe environment.abort(ending) }
+      return code
+    }
+    try environment.check(code, "mdb_txn_commit")
   }
 
-  private func put(_ table: Table, _ key: [UInt8], _ value: [UInt8], flags: UInt32) -> Int32 {
+  private func put(_ table: Table, _ key: [UInt8], _ value: [UInt8], flags: UInt32) throws(LMDBError) -> Int32 {
     let identifier = identifier(of: table)
+    let running = try unsafe running
     // Safe: the transaction is running, and both arrays outlive the call that copies them.
     return unsafe withValue(key) { key in
-      unsafe withValue(value) { value in unsafe mdb_put(running, identifier, &key, &value, flags) }
+      unsafe withValue(value) { value in unsafe pfs_mdb_put(running, identifier, &key, &value, flags) }
     }
   }
 }

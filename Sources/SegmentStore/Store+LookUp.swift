@@ -111,6 +111,7 @@ extension Store {
     }
     result.segmentByteCount = superblock.segmentByteCount
     result.partByteCount = superblock.partByteCount
+    result.quotaByteCount = superblock.quotaByteCount
     result.memoryLimitByteCount = budget.limitByteCount
     result.workerCount = workers.workerCount
     result.uuid = superblock.uuid.description

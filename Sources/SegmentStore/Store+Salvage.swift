@@ -63,7 +63,7 @@ extension Store {
     let source = try SalvageSource(
       path, configuration, scratchPath: output.scratchPath, cancellation: cancellation,
       onFinding: { finding in
-        if finding.isDamage { tally.withLock { $0.findingCount += 1 } }
+        if finding.kind != .uncommittedFile { tally.withLock { $0.findingCount += 1 } }
         onFinding(finding)
       })
     tally.withLock { $0.usedIndex = source.scratch == nil }

@@ -24,6 +24,8 @@ public final class Store: Sendable {
     package var isMapped: Bool?
     /// False for those who only look, and must change nothing.
     package var recoversAtOpen = true
+    /// False for those who look at the segments alone: whatever needs the index then fails.
+    package var opensIndex = true
     /// Nil: the store's own. Otherwise the directory of an index that was made elsewhere, for looking only.
     package var indexDirectory: FilePath?
 
@@ -42,6 +44,8 @@ public final class Store: Sendable {
   let reserve: Reserve
   let budget: MemoryBudget
   let workers: WorkerPool
+  let zeroDigests = ZeroDigests()
+  let quota: Quota
   private let isMapped: Bool
   private let openLock: ByteLock
   private let session = Monitor(SessionState.none)
@@ -53,6 +57,8 @@ public final class Store: Sendable {
     case none
     case starting
     case open(WriterSession)
+    /// A sync failed before there was a session: this process writes no more.
+    case failed(StoreError)
     case closed
   }
 
@@ -71,6 +77,7 @@ public final class Store: Sendable {
     path = directory.path
     self.configuration = configuration
     superblock = directory.superblock
+    quota = Quota(limitByteCount: superblock.quotaByteCount)
     isMapped = configuration.isMapped ?? directory.fileSystem.protectsMappedWrites
     let workerCount = try MemoryPlan.workerCount(
       wanted: configuration.wantedWorkerCount,
@@ -91,8 +98,8 @@ public final class Store: Sendable {
     reader = SegmentReader(
       directory: segmentDirectory, segmentByteCount: superblock.segmentByteCount,
       storePrefix: superblock.uuid.prefix)
-    openIndex = Monitor(try directory.openIndex(in: configuration.indexDirectory))
-    if configuration.recoversAtOpen {
+    openIndex = Monitor(configuration.opensIndex ? try directory.openIndex(in: configuration.indexDirectory) : nil)
+    if configuration.recoversAtOpen && configuration.opensIndex {
       IndexReplacement.removeLeftovers(in: directory)
       try recover()
     }
@@ -110,7 +117,7 @@ public final class Store: Sendable {
     let open = session.wait { state -> WriterSession?? in
       switch state {
       case .starting: return nil
-      case .none, .closed:
+      case .none, .failed, .closed:
         state = .closed
         return .some(nil)
       case .open(let session):
@@ -126,6 +133,9 @@ public final class Store: Sendable {
     try open.close(of: self)
   }
 
+  /// What tells this store from all others, as RFC 9562 writes it.
+  public var uuid: String { superblock.uuid.description }
+
   // MARK: Files
 
   /// Stores a file. On return it is durable: it survives a loss of power.
@@ -138,8 +148,8 @@ public final class Store: Sendable {
     cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
   ) throws(StoreError) -> StoredFile {
     try PutPipeline(
-      store: self, session: try writerSession(), name: name, options: options, cancellation: cancellation,
-      progress: progress
+      store: self, session: try writerSession(), name: name, options: options,
+      cancellation: cancellation, progress: progress
     ).run(source)
   }
 
@@ -154,11 +164,8 @@ public final class Store: Sendable {
     _ id: FileID, to target: GetTarget, _ options: GetOptions = GetOptions(),
     cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
   ) throws(StoreError) -> LossReport {
-    _ = try readyEntry(id)
-    let lock = try lock(id, .shared, cancellation)
+    let (lock, entry) = try readLocked(id, cancellation)
     defer { withExtendedLifetime(lock) {} }
-    // Looked at again: only under the lock can nobody delete it.
-    let entry = try readyEntry(id)
     return try GetPipeline(store: self, options: options, cancellation: cancellation, progress: progress)
       .run(id, entry, to: target)
   }
@@ -208,6 +215,7 @@ public final class Store: Sendable {
       switch state {
       case .starting: return nil
       case .open(let session): return .success(session)
+      case .failed(let error): return .failure(error)
       case .closed: return .failure(StoreError(.invalidArgument, "the store is closed"))
       case .none:
         state = .starting
@@ -223,7 +231,7 @@ public final class Store: Sendable {
       session.withLock { $0 = .open(made) }
       return made
     } catch {
-      session.withLock { $0 = .none }
+      session.withLock { $0 = error.code == .durabilityUnknown ? .failed(error) : .none }
       throw error
     }
   }
@@ -253,6 +261,16 @@ public final class Store: Sendable {
       throw StoreError(.notFound, "file \(id) '\(entry.manifest.name)' is not ready: it is still being stored")
     }
     return entry
+  }
+
+  /// A ready file that nobody deletes as long as the lock lives.
+  func readLocked(
+    _ id: FileID, _ cancellation: Cancellation
+  ) throws(StoreError) -> (lock: ByteLock, entry: FileEntry) {
+    _ = try readyEntry(id)
+    let lock = try lock(id, .shared, cancellation)
+    // Looked at again: only under the lock can nobody delete it.
+    return (lock, try readyEntry(id))
   }
 
   private func lock(

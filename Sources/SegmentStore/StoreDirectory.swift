@@ -61,7 +61,7 @@ struct StoreDirectory {
         throw StoreError(.notAStore, "'\(path)': is not a pfs store, and has no segments: \(failure)")
       }
       guard let header = try firstHeader(in: segments) else { throw error }
-      onFinding(Finding(.damagedSuperblock, "\(error.message); the segments were asked instead"))
+      onFinding(Finding(.storeFile, "\(error.message); the segments were asked instead"))
       let partByteCount = Format.maximumPartByteCount(segmentByteCount: header.segmentByteCount)
       return StoreDirectory(
         path: path,
@@ -87,6 +87,7 @@ struct StoreDirectory {
 
   func openSegments() throws(StoreError) -> Directory {
     do throws(SystemCallFailure) { return try Directory.open(path.appending(StoreDirectory.segmentsName)) } catch {
+      guard error.isNotFound else { throw StoreError(error) }
       throw StoreError(.notAStore, "'\(path)': its segments cannot be opened: \(error)")
     }
   }
@@ -216,17 +217,25 @@ struct StoreDirectory {
   private static func removeLeftovers(_ prefix: [UInt8], from parent: Directory) {
     do throws(SystemCallFailure) {
       for entry in try parent.entries() where entry.starts(with: prefix) {
-        let locks = parent.path.appending(entry).appending(LockBytes.fileName)
         do throws(SystemCallFailure) {
-          // Not one that was begun just now, between its file and its lock.
-          let age = Clock.wallNanoseconds() - (try FileSystem.status(of: locks).modifiedNanoseconds)
-          guard age > leftoverAgeNanoseconds else { continue }
-          let lock = try ByteLock.acquire(
-            locks, byte: LockBytes.Subject.store.byte, .exclusive, timeoutSeconds: 0)
-          if lock != nil { remove(entry, from: parent) }
+          if try isAbandoned(parent.path.appending(entry)) { remove(entry, from: parent) }
         } catch {}
       }
     } catch {}
+  }
+
+  /// Whether nobody is at it any more: not one that was begun just now, between its directory and its lock.
+  private static func isAbandoned(_ path: FilePath) throws(SystemCallFailure) -> Bool {
+    let locks = path.appending(LockBytes.fileName)
+    var hasLocks = true
+    let status: FileStatus
+    do throws(SystemCallFailure) { status = try FileSystem.status(of: locks) } catch  where error.isNotFound {
+      hasLocks = false
+      status = try FileSystem.status(of: path)
+    }
+    guard Clock.wallNanoseconds() - status.modifiedNanoseconds > leftoverAgeNanoseconds else { return false }
+    guard hasLocks else { return true }
+    return try ByteLock.acquire(locks, byte: LockBytes.Subject.store.byte, .exclusive, timeoutSeconds: 0) != nil
   }
 
   private static let leftoverAgeNanoseconds: Int64 = 60_000_000_000
@@ -297,6 +306,8 @@ extension Store {
     public var segmentByteCount = Format.defaultSegmentByteCount
     /// 4 KiB to half a segment.
     public var partByteCount = Format.defaultPartByteCount
+    /// The most bytes that stored files may take, with their headers; nil for no limit.
+    public var quotaByteCount: Int?
 
     public init() {}
   }
@@ -321,11 +332,14 @@ extension Store {
         "a part size of \(describe(options.partByteCount)): with segments of \(describe(segmentByteCount)) it must be "
           + "\(describe(Format.minimumPartByteCount)) to \(describe(largest))")
     }
+    if let quotaByteCount = options.quotaByteCount, quotaByteCount < 1 {
+      throw StoreError(.invalidArgument, "a quota of \(quotaByteCount) bytes: it must be at least 1")
+    }
     let uuid = try translating { () throws(SystemCallFailure) in try StoreUUID() }
     try StoreDirectory.create(
       at: path,
       Superblock(
         uuid: uuid, segmentByteCount: segmentByteCount, partByteCount: options.partByteCount,
-        createdNanoseconds: Clock.wallNanoseconds()))
+        createdNanoseconds: Clock.wallNanoseconds(), quotaByteCount: options.quotaByteCount))
   }
 }

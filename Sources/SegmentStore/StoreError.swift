@@ -95,7 +95,12 @@ extension StoreError {
     if error.isNoSpace || error.isMapFull {
       self.init(
         .noSpace, "the index has no room: \(error)", advice: "free some space on this file system")
-    } else if error.isDamaged || error.isPanic || error.isNotFound {
+    } else if error.isPanic {
+      // A write of this process failed half-way, and LMDB does not go on; what is on disk is sound.
+      self.init(
+        .durabilityUnknown, "index: \(error); whether an earlier change is on the device is not known",
+        advice: "check the device, then open the store again: it then shows what is durable")
+    } else if error.isDamaged || error.isNotFound {
       // A table that is not there is no table that was never made: all are made with the index.
       self.init(.indexDamaged, "the index is damaged: \(error)", advice: StoreError.indexAdvice)
     } else {

@@ -83,6 +83,8 @@ public struct StoreStatistics: Hashable, Sendable {
   public internal(set) var indexDiskByteCount = 0
   public internal(set) var segmentByteCount = 0
   public internal(set) var partByteCount = 0
+  /// The most that live bytes may come to; nil when there is no limit.
+  public internal(set) var quotaByteCount: Int?
   public internal(set) var memoryLimitByteCount = 0
   public internal(set) var workerCount = 0
   public internal(set) var uuid = ""

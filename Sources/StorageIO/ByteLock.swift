@@ -45,8 +45,8 @@ public final class ByteLock: Sendable {
 }
 
 extension File {
-  /// Locks the file as a whole against everybody else who does so, until the last reference to it goes. The file must be
-  /// open for writing.
+  /// Locks the file as a whole against everybody else who does so, until ``unlock()`` or until the last reference to it
+  /// goes. The file must be open for writing.
   /// - Returns: False when somebody has it locked already.
   public func lock() throws(SystemCallFailure) -> Bool {
     do throws(SystemCallFailure) {
@@ -55,5 +55,10 @@ extension File {
     } catch  where error.errorNumber == EAGAIN || error.errorNumber == EACCES {
       return false
     }
+  }
+
+  /// Lets go of ``lock()``.
+  public func unlock() throws(SystemCallFailure) {
+    try retrying("fcntl(F_OFD_SETLK)", "'\(path)'") { pfs_lock_byte(descriptor, 0, F_UNLCK) }
   }
 }

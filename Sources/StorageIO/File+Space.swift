@@ -27,18 +27,6 @@ extension File {
     }
   }
 
-  /// The first byte from `offset` on that is not in a hole; nil when there is none. Where the file system does not tell,
-  /// `offset` itself.
-  public func nextData(from offset: Int) throws(SystemCallFailure) -> Int? {
-    do throws(SystemCallFailure) {
-      return Int(try retrying("lseek", subject) { lseek(descriptor, off_t(offset), seekData) })
-    } catch {
-      if error.errorNumber == ENXIO { return nil }
-      if error.isNotSupported { return offset }
-      throw error
-    }
-  }
-
   /// Cuts or extends the file to `byteCount` bytes.
   public func truncate(to byteCount: Int) throws(SystemCallFailure) {
     try retrying("ftruncate", subject) { ftruncate(descriptor, off_t(byteCount)) }
@@ -72,9 +60,6 @@ extension File {
     }
   }
 }
-
-/// SEEK_DATA, which the importer does not bring.
-private let seekData: Int32 = 3
 
 /// The attributes of a file that the store keeps or compares.
 public struct FileStatus: Hashable, Sendable {

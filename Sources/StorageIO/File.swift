@@ -64,6 +64,12 @@ public final class File: Sendable {
     return File(owning: descriptor, path: name)
   }
 
+  /// Takes over a descriptor, which nobody else closes.
+  /// - Parameter name: for messages.
+  public static func owning(descriptor: Int32, name: String) -> File {
+    File(owning: descriptor, path: FilePath(name))
+  }
+
   private var subject: String { "'\(path)'" }
 
   // MARK: Attributes

@@ -1,3 +1,5 @@
+import Glibc
+
 /// The one place where spans become the pointers that system calls want.
 extension RawSpan {
   func withPointer<R, E: Error>(_ body: (UnsafeRawPointer) throws(E) -> R) throws(E) -> R {
@@ -27,6 +29,15 @@ extension RawSpan {
     precondition(0 <= range.lowerBound && range.upperBound <= byteCount, "\(range) of \(byteCount) bytes")
     // Safe: the range is checked above.
     return unsafe withUnsafeBytes { unsafe [UInt8]($0[range]) }
+  }
+
+  /// Whether both spans hold the same bytes, as many of them.
+  public func hasSameBytes(as other: RawSpan) -> Bool {
+    guard byteCount == other.byteCount else { return false }
+    // Safe: both spans have as many bytes as are compared.
+    return unsafe withPointer { (bytes) in
+      unsafe other.withPointer { unsafe memcmp(bytes, $0, byteCount) == 0 }
+    }
   }
 }
 

@@ -32,14 +32,18 @@ extension Command {
 enum Commands {
   static let all: [any Command.Type] = [
     InitCommand.self, PutCommand.self, GetCommand.self, DeleteCommand.self, ListCommand.self, InfoCommand.self,
-    RebuildCommand.self, SalvageCommand.self, StatsCommand.self, ShellCommand.self, HelpCommand.self,
+    VerifyCommand.self, RebuildCommand.self, SalvageCommand.self, StatsCommand.self, ShellCommand.self,
+    HelpCommand.self,
   ]
 
+  /// What pfs has a process of its own do.
+  private static let hidden: [any Command.Type] = [VerifyIndexCommand.self]
+
   /// Those that later versions have.
-  private static let laterNames = ["verify", "compact", "completion"]
+  private static let laterNames = ["compact", "completion"]
 
   static func find(_ typed: [UInt8]) throws(CommandError) -> any Command.Type {
-    if let command = all.first(where: { Array($0.name.utf8) == typed }) { return command }
+    if let command = (all + hidden).first(where: { Array($0.name.utf8) == typed }) { return command }
     throw unknown(typed, among: all.map { $0.name }, advice: "see 'pfs help'")
   }
 

@@ -28,6 +28,22 @@ final class StoreHandle: Sendable {
     try store { () throws(StoreError) in try Store(at: path, configuration) }
   }
 
+  /// The store, which must be there and is left as it is, whatever a writer that died has left in it.
+  func storeToLookAt() throws(StoreError) -> Store {
+    try store { () throws(StoreError) in
+      var configuration = configuration
+      configuration.recoversAtOpen = false
+      return try Store(at: path, configuration)
+    }
+  }
+
+  /// The segments of the store without its index: a store of its own, which belongs to the caller.
+  func segmentsAlone() throws(StoreError) -> Store {
+    var configuration = configuration
+    configuration.opensIndex = false
+    return try Store(at: path, configuration)
+  }
+
   /// The store, made when there is nothing at its path.
   /// - Parameter made: called when it was made.
   func storeMakingOne(made: (FilePath) -> Void) throws(StoreError) -> Store {

@@ -8,7 +8,7 @@ import Testing
 
   init() throws {
     raw = textBytes(600, seed: 20)
-    stored = try #require(try PartEncoder().encoded(raw, .zlib, capacity: 700))
+    stored = try #require(try PartEncoder.encoded(raw, .zlib, capacity: 700))
   }
 
   @Test("reports every stream that is cut off as damaged")
@@ -75,7 +75,7 @@ import Testing
 
   @Test("reports an empty part where bytes were expected, and the reverse")
   func emptyParts() throws {
-    let empty = try #require(try PartEncoder().encoded([], .zlib, capacity: 16))
+    let empty = try #require(try PartEncoder.encoded([], .zlib, capacity: 16))
     #expect(try decoder.decoded(empty, .zlib, byteCount: 0) == [])
     #expect(decoder.failure(empty, .zlib, byteCount: 1)?.code == .wrongLength)
     #expect(decoder.failure([], .zlib, byteCount: 0)?.code == .damagedStream)
@@ -91,9 +91,51 @@ import Testing
     #expect(failure?.code == .damagedStream)
   }
 
-  @Test("throws for a codec it does not have", arguments: [Codec.zstd, .lz4, Codec(rawValue: 5), Codec(rawValue: 255)])
+  @Test("throws for a codec it does not have", arguments: [Codec(rawValue: 5), Codec(rawValue: 255)])
   func unsupported(codec: Codec) {
     #expect(decoder.failure(stored, codec, byteCount: raw.count)?.code == .unsupportedCodec)
+  }
+
+  @Test("gives what inflates before a cut, exactly, and zeros behind it")
+  func startOfTruncated() throws {
+    var last = 0
+    for byteCount in 0...stored.count {
+      let (bytes, count) = try decoder.decodedStart(Array(stored[..<byteCount]), .zlib, byteCount: raw.count)
+      #expect(bytes == Array(raw[..<count]) + [UInt8](repeating: 0, count: raw.count - count), "cut at \(byteCount)")
+      #expect(count >= last)
+      last = count
+    }
+    #expect(last == raw.count)
+    // One that is long enough for zlib's fast loop, which writes in larger steps.
+    let long = textBytes(200_000, seed: 23)
+    let whole = try #require(try PartEncoder.encoded(long, .zlib, capacity: 200_000))
+    for byteCount in stride(from: 0, to: whole.count, by: 997) {
+      let (bytes, count) = try decoder.decodedStart(Array(whole[..<byteCount]), .zlib, byteCount: long.count)
+      #expect(bytes == Array(long[..<count]) + [UInt8](repeating: 0, count: long.count - count), "cut at \(byteCount)")
+      #expect(byteCount < 2000 || count > byteCount / 2, "\(count) bytes of \(byteCount)")
+    }
+  }
+
+  @Test("gives what comes out of a stream with a flipped bit, and zeros behind that")
+  func startOfFlipped() throws {
+    for position in stored.indices {
+      var damaged = stored
+      damaged[position] ^= 0x10
+      let (bytes, count) = try decoder.decodedStart(damaged, .zlib, byteCount: raw.count)
+      #expect((0...raw.count).contains(count))
+      #expect(bytes[count...].allSatisfy { $0 == 0 }, "byte \(position)")
+    }
+    #expect(try decoder.decoded(stored, .zlib, byteCount: raw.count) == raw)
+  }
+
+  @Test("gives the start of a stored part, and of zeros all", arguments: [0, 1, 599, 600, 700])
+  func startOfStored(byteCount: Int) throws {
+    let given = Array((raw + raw)[..<byteCount])
+    let (bytes, count) = try decoder.decodedStart(given, .stored, byteCount: raw.count)
+    #expect(count == min(byteCount, raw.count))
+    #expect(bytes == given.prefix(raw.count) + [UInt8](repeating: 0, count: raw.count - count))
+    #expect(try decoder.decodedStart(given, .zeros, byteCount: 7) == ([UInt8](repeating: 0, count: 7), 7))
+    #expect(throws: CodecFailure.self) { try decoder.decodedStart(given, Codec(rawValue: 5), byteCount: 7) }
   }
 
   @Test("says what was expected and what was found")

@@ -18,12 +18,12 @@ func expectFailure(
 }
 
 /// Expects one line on standard error that begins with the program, and the command where that is known, and says
-/// `words`; a second line may say what to do.
+/// `words`; a second line may say what to do. The list of what is damaged of a file may stand between them.
 func expectOneClearLine(
   _ result: CommandResult, of command: String? = nil, says words: [String],
   at location: SourceLocation = #_sourceLocation
 ) {
-  let lines = result.errorLines
+  let lines = result.errorLines.filter { !$0.hasPrefix("  bytes ") && !$0.hasPrefix("  and ") }
   #expect((1...2).contains(lines.count), "one line, or two with advice: \(result)", sourceLocation: location)
   let start = command.map { "pfs: \($0): " } ?? "pfs: "
   #expect(lines.first?.hasPrefix(start) == true, "must begin with '\(start)': \(result)", sourceLocation: location)

@@ -5,167 +5,116 @@ import Testing
 @Suite("Salvage") struct SalvageTests {
   private static let partByteCount = 64 << 10
 
-  @Test("of a store in which nothing is damaged writes every file as it was", arguments: [true, false])
-  func intactStore(hasIndex: Bool) throws {
-    try withFiles { sandbox in
-      if !hasIndex { try (sandbox.store / "index").remove() }
-      let before = try FileTree(below: sandbox.store)
-      let result = try sandbox.pfs("--json", "salvage", "rescue")
-      // A lost index is damage, though no byte of any file is lost by it.
-      #expect(result.exitStatus == (hasIndex ? 0 : 3), "\(result)")
-      let summary = try #require(try JSON.lines(result.standardOutput).last)
-      #expect(summary["whole_files"]?.integer == 5, "\(result)")
-      #expect(summary["damaged_files"]?.integer == 0, "\(result)")
-      for name in ["large", "tree/small", "versioned"] {
-        try expectSameBytes(sandbox.work / "rescue/files/\(name)", sandbox.work / name)
-      }
-      let older = try sandbox.work.salvaged("versions")
-      #expect(older == ["3/versioned"])
-      #expect(try sandbox.work.salvaged("unnamed").count == 1, "a name that leads out of the directory")
-      #expect(try !(sandbox.root / "outside").exists())
+  @Test("keeps all but the damaged parts, says which bytes those are, and exits 3")
+  func text() throws {
+    try withDamagedFile { sandbox, expected in
+      let plain = try sandbox.pfs("get", "file", "-o", "out")
+      expectFailure(plain, 3, of: "get", says: "2 damaged parts", "--salvage")
       #expect(
-        try Set((sandbox.work / "rescue").entryNames().map { String(decoding: $0, as: UTF8.self) })
-          == ["files", "versions", "unnamed", "loss-report.jsonl"])
-      if hasIndex { #expect(before.differences(in: try FileTree(below: sandbox.store)) == []) }
+        plain.errorLines.contains { $0.hasPrefix("  bytes 131072-196607: part 2: segment 1 offset ") }, "\(plain)")
+      #expect(
+        plain.errorLines.contains { $0.hasPrefix("  bytes 327680-393215: part 5: segment 1 offset ") }, "\(plain)")
+      try expectNothing(at: sandbox.work / "out", besides: ["file"])
+
+      let result = try sandbox.pfs("get", "--salvage", "file", "-o", "out")
+      #expect(result.exitStatus == 3 && result.standardOutput.isEmpty, "\(result)")
+      #expect(try (sandbox.work / "out").read() == expected)
+      #expect(result.errorText.hasPrefix("pfs: get: file: 65536 of 600000 bytes are lost, 65536 "), "\(result)")
+      #expect(result.errorLines.contains { $0.hasPrefix("  bytes 131072-196607 lost: part 2: segment 1 offset ") })
+      #expect(
+        result.errorLines.contains { $0.hasPrefix("  bytes 327680-393215 unverified: part 5: segment 1 offset ") })
+      #expect(result.errorLines.count == 3)
+
+      let piped = try sandbox.pfs("--quiet", "get", "--salvage", "file", "-o", "-")
+      #expect(piped.exitStatus == 3 && piped.standardOutput == expected && piped.errorLines.count == 3, "\(piped)")
     }
   }
 
-  @Test("leaves a hole where a part is lost, says where, and writes the rest", arguments: [true, false])
-  func damagedPart(hasIndex: Bool) throws {
-    try withFiles { sandbox in
-      let number = 7
-      let place = try place(ofPart: number, of: "large", in: sandbox)
-      try place.segment.overwrite(Data(count: 64 + 128), at: place.offset - 128)
-      if hasIndex { sandbox.damagedIdentifiers = [1] } else { try (sandbox.store / "index").remove() }
-      let result = try sandbox.pfs("--json", "salvage", "rescue")
-      #expect(result.exitStatus == 3, "\(result)")
-      let lines = try JSON.lines(result.standardOutput)
-      let file = try #require(lines.first { $0["name"]?.string == "large" && $0["salvaged"] != nil }, "\(result)")
-      #expect(file["size"]?.integer == 2 << 20)
-      #expect(lines.last?["damaged_files"]?.integer == 1, "\(result)")
-      #expect(lines.last?["whole_files"]?.integer == 4, "\(result)")
-      let (salvaged, original) = (try (sandbox.work / "rescue/files/large").read(), try (sandbox.work / "large").read())
-      let hole = number * SalvageTests.partByteCount..<(number + 1) * SalvageTests.partByteCount
-      #expect(salvaged.count == original.count)
-      #expect(salvaged[..<hole.lowerBound] == original[..<hole.lowerBound])
-      #expect(salvaged[hole.upperBound...] == original[hole.upperBound...])
-      try expectSameBytes(sandbox.work / "rescue/files/versioned", sandbox.work / "versioned")
-    }
-  }
-
-  @Test("needs neither STORE nor the index")
-  func withoutSuperblock() throws {
-    try withFiles { sandbox in
-      try (sandbox.store / "STORE").remove()
-      try (sandbox.store / "index").remove()
-      let result = try sandbox.pfs("salvage", "rescue")
-      #expect(result.exitStatus == 3, "\(result)")
-      for name in ["large", "tree/small", "versioned"] {
-        try expectSameBytes(sandbox.work / "rescue/files/\(name)", sandbox.work / name)
+  @Test("tells programs in one object of JSON: beside the bytes where those are on standard output")
+  func json() throws {
+    try withDamagedFile { sandbox, expected in
+      let result = try sandbox.pfs("--json", "get", "--salvage", "file", "-o", "out")
+      #expect(result.exitStatus == 3 && result.standardError.isEmpty, "\(result)")
+      #expect(try (sandbox.work / "out").read() == expected)
+      let piped = try sandbox.pfs("--json", "get", "--salvage", "file", "-o", "-")
+      #expect(piped.exitStatus == 3 && piped.standardOutput == expected, "\(piped)")
+      for data in [result.standardOutput, piped.standardError] {
+        let object = try JSON(parsing: data)
+        #expect(object["size"]?.integer == 600_000)
+        #expect(object["lost_bytes"]?.integer == 65_536 && object["unverified_bytes"]?.integer == 65_536)
+        let losses = try #require(object["losses"]?.elements)
+        #expect(losses.map { $0["status"]?.string } == ["lost", "unverified"])
+        #expect(losses.map { $0["first"]?.integer } == [131_072, 327_680])
+        #expect(losses.map { $0["last"]?.integer } == [196_607, 393_215])
+        #expect(losses.map { $0["part"]?.integer } == [2, 5])
+        #expect(losses.allSatisfy { $0["segment"]?.integer == 1 && ($0["offset"]?.integer ?? 0) >= 4096 })
+        #expect(losses.allSatisfy { $0["reason"]?.string?.isEmpty == false })
       }
     }
   }
 
-  @Test("puts the parts of a file whose manifest is lost where they belong")
-  func fragments() throws {
-    try withFiles { sandbox in
-      try (sandbox.store / "index").remove()
-      // The name stands in the manifest and nowhere else.
-      for segment in try sandbox.segmentPaths() {
-        while let found = try segment.read().range(of: Data("large".utf8)) {
-          try segment.overwrite(Data("LARGE".utf8), at: found.lowerBound)
-        }
-      }
-      let result = try sandbox.pfs("salvage", "rescue")
-      #expect(result.exitStatus == 3, "\(result)")
-      #expect(result.outputText.contains("manifest"), "\(result)")
-      try expectSameBytes(sandbox.work / "rescue/fragments/1", sandbox.work / "large")
-      #expect(try !(sandbox.work / "rescue/files/large").exists())
-    }
-  }
-
-  @Test("writes a file and what is stored below its name both")
-  func nameThatIsADirectoryToo() throws {
+  @Test("of an intact file exits 0 and says nothing")
+  func intact() throws {
     try Sandbox.use { sandbox in
-      try Sample(.text, seed: 1).write(10_000, to: sandbox.work / "one")
-      try Sample(.text, seed: 2).write(10_000, to: sandbox.work / "two")
-      try sandbox.put(sandbox.work / "one", "--name", "a")
-      try sandbox.put(sandbox.work / "two", "--name", "a/b")
-      expectDone(try sandbox.pfs("salvage", "rescue"))
-      let found = try FileTree(below: sandbox.work / "rescue").files.values.map(\.data)
-      for name in ["one", "two"] {
-        let original = try (sandbox.work / name).read()
-        #expect(found.contains(original), "\(name) was not written")
-      }
+      try Sample(.text, seed: 3).write(200_000, to: sandbox.work / "file")
+      try sandbox.put(sandbox.work / "file")
+      let result = try sandbox.pfs("get", "--salvage", "file", "-o", "out")
+      expectDone(result)
+      #expect(result.standardError.isEmpty)
+      try expectSameBytes(sandbox.work / "out", sandbox.work / "file")
+      let json = try JSON(parsing: sandbox.pfs("--json", "get", "--salvage", "file", "-o", "out2").standardOutput)
+      #expect(json["losses"]?.elements?.isEmpty == true && json["lost_bytes"]?.integer == 0)
     }
   }
 
-  @Test("of deleted files writes nothing")
-  func deletedFiles() throws {
-    try withFiles { sandbox in
-      try sandbox.done("delete", "large")
-      try (sandbox.store / "index").remove()
-      _ = try sandbox.pfs("salvage", "rescue")
-      #expect(try !(sandbox.work / "rescue/files/large").exists())
-      #expect(try !(sandbox.work / "rescue/fragments").exists())
-      try expectSameBytes(sandbox.work / "rescue/files/versioned", sandbox.work / "versioned")
+  @Test("of a tree keeps what is left of every file and exits 3")
+  func tree() throws {
+    try withDamagedFile(named: "tree/file") { sandbox, expected in
+      try (sandbox.work / "whole").write("whole")
+      try sandbox.put(sandbox.work / "whole", "--name", "tree/whole")
+      let result = try sandbox.pfs("get", "-r", "--salvage", "tree", "-o", "out")
+      #expect(result.exitStatus == 3 && result.errorText.contains("tree/file: 65536 of 600000"), "\(result)")
+      #expect(try (sandbox.work / "out" / "file").read() == expected)
+      #expect(try (sandbox.work / "out" / "whole").read() == Data("whole".utf8))
     }
   }
 
-  @Test("into a directory that is not empty is refused, and of no store says so")
-  func badDirectories() throws {
-    try withFiles { sandbox in
-      expectFailure(try sandbox.pfs("salvage", "."), 1, of: "salvage", says: "not empty")
-      expectFailure(try sandbox.pfs("salvage"), 2, of: "salvage", says: "DIR")
-      expectFailure(try sandbox.pfs("--store", "nowhere", "salvage", "rescue"), 4, of: "salvage", says: "nowhere")
-      expectFailure(try sandbox.pfs("--store", "tree", "salvage", "rescue2"), 4, of: "salvage", says: "no segments")
+  @Test("of a file whose segments are all gone is a hole of its size, and the list ends somewhere")
+  func gone() throws {
+    try Sandbox.use { sandbox in
+      try sandbox.done("init", "--segment-size", "1MiB", "--part-size", "4KiB")
+      try Sample(.random, seed: 4).write(600_000, to: sandbox.work / "file")
+      sandbox.damagedIdentifiers = [try sandbox.put(sandbox.work / "file")]
+      for path in try sandbox.segmentPaths() { try path.remove() }
+      let result = try sandbox.pfs("get", "--salvage", "file", "-o", "out")
+      #expect(result.exitStatus == 3, "\(result)")
+      #expect(result.errorLines.count == 102 && result.errorLines.last == "  and 47 more", "\(result)")
+      #expect(try (sandbox.work / "out").read() == Data(count: 600_000))
+      #expect(try (sandbox.work / "out").allocatedByteCountOfTree() == 0)
+      let json = try sandbox.pfs("--json", "get", "--salvage", "file", "-o", "out2")
+      #expect(try JSON(parsing: json.standardOutput)["losses"]?.elements?.count == 147)
     }
   }
 
-  @Test("onto a full disk is exit status 6")
-  func fullDisk() throws {
-    try withFiles { sandbox in
-      let small = try LoopFileSystem(in: sandbox.root, byteCount: 3 << 20)
-      defer { _ = small.unmount() }
-      let result = try sandbox.pfs("salvage", small.root / "rescue")
-      #expect(result.exitStatus == 6, "\(result)")
-    }
-  }
-
-  /// A store with files of one and of many parts, two versions of a name, and a name that leads out of any directory.
-  private func withFiles(_ body: (Sandbox) throws -> Void) throws {
+  /// A store with a file of which part 2 is destroyed and part 5 has one wrong byte; `body` is told what can be had.
+  private func withDamagedFile(named name: String = "file", _ body: (Sandbox, Data) throws -> Void) throws {
     try Sandbox.use { sandbox in
       try sandbox.done("init", "--segment-size", "1MiB", "--part-size", "64KiB")
-      try (sandbox.work / "tree").makeDirectory()
-      for (seed, (name, byteCount)) in [("large", 2 << 20), ("tree/small", 3000), ("versioned", 200_000)].enumerated() {
-        try Sample(.random, seed: UInt64(seed)).write(byteCount, to: sandbox.work / name)
+      var data = Sample(.random, seed: 2).bytes(600_000)
+      try (sandbox.work / "file").write(data)
+      expectDone(try sandbox.pfs("--workers", "1", "put", "file", "--name", name))
+      sandbox.damagedIdentifiers = [1]
+      let path = try #require(try sandbox.segmentPaths().first)
+      func offset(ofPart number: Int) throws -> Int {
+        let start = number * SalvageTests.partByteCount
+        return try #require(try path.read().range(of: data[start..<start + 64])).lowerBound
       }
-      try sandbox.done("--workers", "1", "put", "large")
-      try sandbox.done("put", "-r", "tree")
-      try sandbox.put(sandbox.work / "large", "--name", "versioned")
-      try sandbox.put(sandbox.work / "versioned")
-      try sandbox.put(sandbox.work / "tree/small", "--name", "../../outside")
-      try body(sandbox)
-      sandbox.isChecked = try (sandbox.store / "index").exists() && (sandbox.store / "STORE").exists()
+      let (second, fifth) = (try offset(ofPart: 2), try offset(ofPart: 5))
+      try path.overwrite(Data(count: 1000), at: second - 128)
+      try path.flip(0x20, at: fifth + 12_345)
+      data.replaceSubrange(131_072..<196_608, with: Data(count: 65_536))
+      data[327_680 + 12_345] ^= 0x20
+      try body(sandbox, data)
     }
-  }
-
-  private func place(
-    ofPart number: Int, of name: String, in sandbox: Sandbox
-  ) throws -> (segment: BytePath, offset: Int) {
-    let start = number * SalvageTests.partByteCount
-    let wanted = try (sandbox.work / name).read()[start..<start + 64]
-    for segment in try sandbox.segmentPaths() {
-      if let found = try segment.read().range(of: wanted) { return (segment, found.lowerBound) }
-    }
-    throw TestFailure("part \(number) of \(name) is in no segment")
-  }
-}
-
-extension BytePath {
-  /// The paths of the files in a folder of what was salvaged.
-  fileprivate func salvaged(_ folder: String) throws -> [String] {
-    let path = self / "rescue" / folder
-    return try path.exists() ? FileTree(below: path).files.keys.map(\.text).sorted() : []
   }
 }

@@ -125,20 +125,26 @@ extension Store {
     return try put(.file(FilePath(source)), as: try FileName(Array(name.utf8)), options)
   }
 
-  func bytes(of id: FileID, in directory: TemporaryDirectory) throws -> [UInt8] {
+  func bytes(
+    of id: FileID, in directory: TemporaryDirectory, _ options: GetOptions = GetOptions()
+  ) throws -> [UInt8] {
     let target = directory.path(of: "target-\(UUID().uuidString)")
     defer { FilesOnDisk.remove(target) }
-    try get(id, to: .file(FilePath(target), replacing: false))
+    try get(id, to: .file(FilePath(target), replacing: false), options)
     return try Array(Data(contentsOf: URL(fileURLWithPath: target)))
   }
 
   /// What comes out of a get to a pipe.
-  func streamedBytes(of id: FileID, in directory: TemporaryDirectory) throws -> [UInt8] {
+  func streamedBytes(
+    of id: FileID, _ range: Range<Int>? = nil, in directory: TemporaryDirectory
+  ) throws -> [UInt8] {
+    var options = GetOptions()
+    options.byteRange = range
     let pipe = try PipePair(in: directory)
     let reader = FileHandle(forReadingAtPath: pipe.path)
     let work = BackgroundWork { try reader?.readToEnd() ?? Data() }
     do {
-      try get(id, to: .stream(File.open(FilePath(pipe.path), .write)))
+      try get(id, to: .stream(File.open(FilePath(pipe.path), .write)), options)
     } catch {
       try pipe.writing.close()
       _ = try work.result()

@@ -36,6 +36,13 @@ extension BytePath {
     try check("truncate", withCString { Glibc.truncate($0, off_t(byteCount)) })
   }
 
+  /// Makes the file with room for `byteCount` bytes.
+  public func reserve(_ byteCount: Int) throws {
+    let descriptor = try open(O_WRONLY | O_CREAT)
+    defer { close(descriptor) }
+    guard posix_fallocate(descriptor, 0, off_t(byteCount)) == 0 else { throw TestFailure("posix_fallocate \(self)") }
+  }
+
   /// Flips the bits of `mask` in the byte at `offset`.
   public func flip(_ mask: UInt8 = 0x10, at offset: Int) throws {
     let byte = try read()[offset]

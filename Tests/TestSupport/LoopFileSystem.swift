@@ -35,7 +35,10 @@ public final class LoopFileSystem {
   deinit { if isMounted { _ = unmount() } }
 
   /// The bytes that a program may still write.
-  public func freeByteCount() throws -> Int {
+  public func freeByteCount() throws -> Int { try LoopFileSystem.freeByteCount(at: root) }
+
+  /// The bytes that a program may still write to the file system at `root`.
+  public static func freeByteCount(at root: BytePath) throws -> Int {
     var status = statvfs()
     try root.check("statvfs", root.withCString { statvfs($0, &status) })
     return Int(status.f_bavail) * Int(status.f_frsize)

@@ -8,6 +8,11 @@ public final class Sandbox {
   /// The program under test: `$PFS_BINARY`, else the product beside the test bundle.
   public static let executable: BytePath = {
     if let path = ProcessInfo.processInfo.environment["PFS_BINARY"], !path.isEmpty { return BytePath(path) }
+    return products / "pfs"
+  }()
+
+  /// The directory of the test bundle and of all that is built with it.
+  public static let products: BytePath = {
     var buffer = [UInt8](repeating: 0, count: 4096)
     let count = buffer.withUnsafeMutableBytes { raw in
       raw.bindMemory(to: CChar.self).baseAddress.map { readlink("/proc/self/exe", $0, raw.count) } ?? 0
@@ -16,9 +21,9 @@ public final class Sandbox {
     // Where a helper of the toolchain loads the bundle, the bundle is its argument.
     let candidates = [bundle] + CommandLine.arguments.filter { $0.hasSuffix(".xctest") }.map { BytePath($0) }
     for candidate in candidates {
-      do { if try (candidate.parent / "pfs").exists() { return candidate.parent / "pfs" } } catch {}
+      do { if try (candidate.parent / "pfs").exists() { return candidate.parent } } catch {}
     }
-    return bundle.parent / "pfs"
+    return bundle.parent
   }()
 
   /// The directory of everything.

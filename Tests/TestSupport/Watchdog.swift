@@ -59,7 +59,7 @@ public final class BackgroundWork<Result: Sendable>: @unchecked Sendable {
   }
 
   /// What the work gave or threw; ``Watchdog/Timeout`` when it is not done in time. Call it once.
-  public func result(seconds: Double = 120) throws -> Result {
+  @discardableResult public func result(seconds: Double = 120) throws -> Result {
     guard done.wait(timeout: .now() + seconds) == .success, let outcome = lock.withLock({ outcome }) else {
       throw Watchdog.Timeout(description: "work on a thread is not done after \(seconds) s")
     }

@@ -11,6 +11,8 @@ struct Superblock: Hashable, Sendable {
   let segmentByteCount: Int
   let partByteCount: Int
   let createdNanoseconds: Int64
+  /// Nil when there is none.
+  let quotaByteCount: Int?
 
   enum Offset {
     static let magic = 0
@@ -22,14 +24,16 @@ struct Superblock: Hashable, Sendable {
     static let segmentByteCount = uuid + StoreUUID.byteCount
     static let partByteCount = segmentByteCount + 8
     static let created = partByteCount + 8
-    static let reserved = created + 8
+    static let quotaByteCount = created + 8
+    static let reserved = quotaByteCount + 8
     static let checksum = Superblock.byteCount - 4
 
     static let fields = FormatField.list(
       [
         "magic": magic, "version": version, "byteCount": byteCount, "compatibleFlags": compatibleFlags,
         "incompatibleFlags": incompatibleFlags, "uuid": uuid, "segmentByteCount": segmentByteCount,
-        "partByteCount": partByteCount, "created": created, "reserved": reserved, "checksum": checksum,
+        "partByteCount": partByteCount, "created": created, "quotaByteCount": quotaByteCount,
+        "reserved": reserved, "checksum": checksum,
       ], end: Superblock.byteCount)
   }
 
@@ -42,15 +46,19 @@ struct Superblock: Hashable, Sendable {
     writer.put(UInt64(segmentByteCount), at: Offset.segmentByteCount)
     writer.put(UInt64(partByteCount), at: Offset.partByteCount)
     writer.put(createdNanoseconds, at: Offset.created)
+    writer.put(UInt64(quotaByteCount ?? 0), at: Offset.quotaByteCount)
     writer.put(CRC32C.checksum(of: writer.bytes, upTo: Offset.checksum), at: Offset.checksum)
     return writer.bytes
   }
 
-  init(uuid: StoreUUID, segmentByteCount: Int, partByteCount: Int, createdNanoseconds: Int64) {
+  init(
+    uuid: StoreUUID, segmentByteCount: Int, partByteCount: Int, createdNanoseconds: Int64, quotaByteCount: Int? = nil
+  ) {
     self.uuid = uuid
     self.segmentByteCount = segmentByteCount
     self.partByteCount = partByteCount
     self.createdNanoseconds = createdNanoseconds
+    self.quotaByteCount = quotaByteCount
   }
 
   init(decoding bytes: [UInt8]) throws(FormatFailure) {
@@ -87,10 +95,11 @@ struct Superblock: Hashable, Sendable {
       throw FormatFailure(
         .damaged, "STORE: segments of \(segmentByteCount) and parts of \(partByteCount) bytes, or reserved bytes used")
     }
+    let quotaByteCount = Int(clamping: reader.get(Offset.quotaByteCount, as: UInt64.self))
     self.init(
       uuid: StoreUUID(bytes: reader.get(Offset.uuid, byteCount: StoreUUID.byteCount)),
       segmentByteCount: Int(segmentByteCount), partByteCount: Int(partByteCount),
-      createdNanoseconds: reader.get(Offset.created))
+      createdNanoseconds: reader.get(Offset.created), quotaByteCount: quotaByteCount == 0 ? nil : quotaByteCount)
   }
 }
 

@@ -38,9 +38,8 @@ struct FileRegistry: Sendable {
       guard key.starts(with: prefix) else { return false }
       guard key.count == prefix.count + NameKey.idByteCount else { return true }
       // The names of two files may share a key prefix; their entries tell them apart.
-      if let id = NameKey.id(in: key), let entry = try file(id, in: transaction), entry.manifest.name == name {
-        found.append((id, entry))
-      }
+      let file = try namedFile(key, in: transaction)
+      if file.entry.manifest.name == name { found.append(file) }
       return true
     }
     return found
@@ -59,9 +58,8 @@ struct FileRegistry: Sendable {
     let from = behind.lexicographicallyPrecedes(keyPrefix) ? keyPrefix : behind
     try transaction.forEach(names, from: from.isEmpty ? nil : from, as: Marker.self) { (key, _) throws(StoreError) in
       guard key.starts(with: keyPrefix) else { return false }
-      guard let id = NameKey.id(in: key), let entry = try file(id, in: transaction),
-        entry.manifest.name.bytes.starts(with: namePrefix)
-      else { return true }
+      let (id, entry) = try namedFile(key, in: transaction)
+      guard entry.manifest.name.bytes.starts(with: namePrefix) else { return true }
       if let previous = pending, previous.entry.manifest.name != entry.manifest.name {
         wantsMore = try body(previous.id, previous.entry)
       }
@@ -69,6 +67,16 @@ struct FileRegistry: Sendable {
       return wantsMore
     }
     if wantsMore, let last = pending { _ = try body(last.id, last.entry) }
+  }
+
+  /// The file that a key of `names` leads to, which is ready.
+  private func namedFile<Access>(
+    _ key: [UInt8], in transaction: borrowing Transaction<Access>
+  ) throws(StoreError) -> (id: FileID, entry: FileEntry) {
+    guard let id = NameKey.id(in: key), let entry = try file(id, in: transaction), entry.state == .ready else {
+      throw StoreError(index: FormatFailure(.damaged, "a name leads to a file that is not ready, or to none"))
+    }
+    return (id, entry)
   }
 
   /// Calls `body` with every file from `id` on, in order of ids, until it returns false.
@@ -217,7 +225,7 @@ struct FileRegistry: Sendable {
 /// cut and told from others by a 1 instead of the NUL and its MD5; who looks up compares the whole name. The 1 keeps
 /// the versions of a name that is just not cut together, before all longer ones that begin so. Longer names that share
 /// what is not cut come in the order of their MD5s.
-private enum NameKey {
+enum NameKey {
   static let wholeNameByteCount = 464
   static let idByteCount = 8
 

@@ -16,6 +16,7 @@ final class Index: Sendable {
   let segments: SegmentRegistry
   let writers: Table
   private let meta: Table
+  private let tables: [Table]
   private let directory: FilePath
 
   /// Opens the index in `directory`, or makes it there.
@@ -31,12 +32,19 @@ final class Index: Sendable {
     }
     self.environment = environment
     self.directory = directory
+    self.tables = tables
     meta = tables[0]
     files = FileRegistry(
       files: tables[1], names: tables[2], unfinished: tables[3], commits: tables[4], tombstones: tables[5])
     parts = PartRegistry(parts: tables[6])
     segments = SegmentRegistry(segments: tables[7], open: tables[8])
     writers = tables[9]
+  }
+
+  /// The table called `name`, for those who look at every value by itself.
+  func table(named name: String) -> Table {
+    guard let table = tables.first(where: { $0.name == name }) else { preconditionFailure("no table '\(name)'") }
+    return table
   }
 
   /// Gives back what readers that died still hold: as long as they do, no freed page is used again.
@@ -55,6 +63,7 @@ final class Index: Sendable {
     let transaction = try translatingIndex { () throws(LMDBError) in try environment.beginWrite() }
     let result = try body(transaction)
     do throws(LMDBError) { try transaction.commit() } catch {
+      if error.isDamaged { throw StoreError(error) }
       // A failed write of the meta page leaves open which state is on the device; LMDB then refuses to go on. A write
       // that a full disk cut short comes as EIO.
       if isUsable && (error.isNoSpace || isDiskFull) {
@@ -121,8 +130,21 @@ extension Transaction {
   func entry<Entry: IndexEntry>(_ table: Table, _ key: [UInt8]) throws(StoreError) -> Entry? {
     let value: [UInt8]?
     do throws(LMDBError) { value = try self.value(table, key) } catch { throw StoreError(error) }
-    guard let value else { return nil }
+    guard let value else {
+      try checkAbsence(of: key, from: table)
+      return nil
+    }
     return try Entry(sealed: value, under: key, in: table.name)
+  }
+
+  /// Throws where damage may be why `key` was not found.
+  ///
+  /// No checksum covers what is not there, so the entries next to it must prove themselves: a key that a flipped bit
+  /// turned into another is one of them, or the pages do not hold together.
+  private func checkAbsence(of key: [UInt8], from table: Table) throws(StoreError) {
+    let neighbours: [Self.Entry]
+    do throws(LMDBError) { neighbours = try self.neighbours(table, key) } catch { throw StoreError(error) }
+    for neighbour in neighbours { _ = try Seal.fields(of: neighbour.value, under: neighbour.key, in: table.name) }
   }
 
   /// Calls `body` with the entries of `table` from `key` on, in order of keys, until it returns false.
@@ -133,12 +155,17 @@ extension Transaction {
     _ body: ([UInt8], Entry) throws(StoreError) -> Bool
   ) throws(StoreError) {
     var page = try entries(table, from: key)
+    if let key, page.first?.key != key { try checkAbsence(of: key, from: table) }
     while true {
       for (key, value) in page where !(try body(key, Entry(sealed: value, under: key, in: table.name))) { return }
-      guard page.count == pageEntryCount, let last = page.last else { return }
-      do throws(LMDBError) { page = try entries(table, after: last.key, limit: pageEntryCount) } catch {
-        throw StoreError(error)
+      guard page.count >= pageEntryCount - 1, let last = page.last else { return }
+      page = try entries(table, from: last.key)
+      // The way to a key may be damaged where the way from one entry to the next was not.
+      guard page.first?.key == last.key else {
+        throw StoreError(index: FormatFailure(.damaged, "an entry of \(table.name) is not found by its key"))
       }
+      page.removeFirst()
+      if page.isEmpty { return }
     }
   }
 

@@ -14,23 +14,32 @@ extension IndexEntry {
     let fields = fields()
     var writer = ByteWriter(byteCount: fields.count + 4)
     writer.put(fields, at: 0)
-    writer.put(Self.checksum(table, key, fields), at: fields.count)
+    writer.put(Seal.checksum(table, key, fields), at: fields.count)
     return writer.bytes
   }
 
   init(sealed value: [UInt8], under key: [UInt8], in table: String) throws(StoreError) {
+    let fields = try Seal.fields(of: value, under: key, in: table)
+    do throws(FormatFailure) { try self.init(decoding: fields) } catch { throw StoreError(index: error) }
+  }
+}
+
+/// The checksum of an entry, whatever its fields mean.
+enum Seal {
+  /// The fields of an entry without the checksum, which must be right.
+  static func fields(of value: [UInt8], under key: [UInt8], in table: String) throws(StoreError) -> [UInt8] {
     guard value.count >= 4 else { throw StoreError(index: FormatFailure(.damaged, "entry of \(value.count) bytes")) }
     let fields = Array(value.dropLast(4))
     let stored: UInt32 = ByteReader(value).get(fields.count)
-    let computed = Self.checksum(table, key, fields)
+    let computed = checksum(table, key, fields)
     guard stored == computed else {
       throw StoreError(
         index: FormatFailure(.damaged, "entry of \(table): stored CRC32C \(hex(stored)), bytes give \(hex(computed))"))
     }
-    do throws(FormatFailure) { try self.init(decoding: fields) } catch { throw StoreError(index: error) }
+    return fields
   }
 
-  private static func checksum(_ table: String, _ key: [UInt8], _ fields: [UInt8]) -> UInt32 {
+  static func checksum(_ table: String, _ key: [UInt8], _ fields: [UInt8]) -> UInt32 {
     (Array(table.utf8) + key + fields).withRawSpan { CRC32C.checksum(of: $0) }
   }
 }

@@ -14,6 +14,8 @@ final class IndexWriter: Sendable {
 
   /// More in one group would only make the first of them wait longer.
   private static let maximumGroupCount = 512
+  /// The files that several jobs may publish together: one commit record names them. A single job may have more.
+  private static let maximumPublishedCount = 4096
 
   private let state = Monitor(State())
   private let index: Index
@@ -75,7 +77,12 @@ final class IndexWriter: Sendable {
   private func nextGroup() -> [IndexJob]? {
     state.wait { state in
       if state.waiting.isEmpty { return state.isClosed ? .some(nil) : nil }
-      let group = Array(state.waiting.prefix(IndexWriter.maximumGroupCount))
+      var publishedCount = 0
+      let group = Array(
+        state.waiting.prefix(IndexWriter.maximumGroupCount).enumerated().prefix { number, job in
+          publishedCount += job.publishedFiles.count
+          return number == 0 || publishedCount <= IndexWriter.maximumPublishedCount
+        }.map(\.element))
       state.waiting.removeFirst(group.count)
       return group
     }
@@ -107,6 +114,7 @@ final class IndexWriter: Sendable {
   /// bytes durable -> index commit durable -> acknowledged.
   private func attempt(_ group: [IndexJob]) -> Outcome {
     var position: Int?
+    var isCommitting = false
     var entry: JournalEntry?
     do throws(StoreError) {
       try checkUsable()
@@ -128,18 +136,19 @@ final class IndexWriter: Sendable {
         }
         position = nil
         if let entry { try account(for: entry, in: transaction) }
+        isCommitting = true
       }
       entry?.keep()
       return .done
     } catch {
-      if error.code == .durabilityUnknown {
+      if error.code == .durabilityUnknown || (isCommitting && error.code == .indexDamaged) {
         // The records may be named by the index on the device: they stay as they are.
         poison.withLock { $0 = $0 ?? error }
       } else {
         takeBack(entry)
       }
-      // Where there is no room for one there is none for the others.
-      if let position, error.code != .noSpace { return .memberFailed(position, error) }
+      // Also where there is no room: the quota that is too small for one may be enough for the others.
+      if let position { return .memberFailed(position, error) }
       return .failed(error)
     }
   }

@@ -69,6 +69,14 @@ struct SegmentRegistry: Sendable {
     }
   }
 
+  /// What the records take that something needs.
+  /// - Complexity: O(segments).
+  func liveByteCount<Access>(in transaction: borrowing Transaction<Access>) throws(StoreError) -> Int {
+    var sum = 0
+    try forEach(in: transaction) { (_, entry) in sum += entry.liveByteCount }
+    return sum
+  }
+
   /// Lets `owner` go of segments. Only then can those in which nothing is alive be removed.
   func disown(
     _ ids: Set<SegmentID>, by owner: WriterID, in transaction: borrowing WriteTransaction
@@ -132,6 +140,8 @@ struct AppendedRecords: Hashable, Sendable {
   }
 
   private(set) var segments: [SegmentID: Summary] = [:]
+
+  var liveByteCount: Int { segments.values.reduce(0) { $0 + $1.liveByteCount } }
 
   /// - Parameter isAlive: Whether anything will need the record once the index names it.
   mutating func add(_ record: AppendedRecord, isAlive: Bool = true) {

@@ -68,7 +68,7 @@ struct Rebuild {
       do throws(StoreError) {
         try collect(id, into: scratch, &state)
       } catch  where error.code == .corrupt || error.code == .io {
-        state.report(.damagedSegment, error.message) { $0.segment = id }
+        state.report(.segment, error.message) { $0.segment = id }
       }
     }
     try scratch.flush()
@@ -91,10 +91,10 @@ struct Rebuild {
       try collect(record, contents, into: scratch, &state)
     }
     if contents.unreadableByteCount > 0 {
-      state.report(.damagedSegment, "\(contents.unreadableByteCount) bytes cannot be read") { $0.segment = id }
+      state.report(.segment, "\(contents.unreadableByteCount) bytes cannot be read") { $0.segment = id }
     }
     if contents.header == nil, recordCount > 0 {
-      state.report(.damagedSegment, "its header is damaged; its records were used") { $0.segment = id }
+      state.report(.segment, "its header is damaged; its records were used") { $0.segment = id }
     }
     if contents.footer != nil {
       return state.add(id, .sealed, usedByteCount: contents.byteCount, recordCount: recordCount)
@@ -155,7 +155,7 @@ struct Rebuild {
         reason = error.description
       }
     }
-    state.report(.damagedManifest, reason) { finding in
+    state.report(.manifest, reason) { finding in
       (finding.file, finding.segment, finding.offset) = (record.file, record.segment, record.offset)
     }
     return nil
@@ -165,7 +165,7 @@ struct Rebuild {
     _ record: RecordHeader, _ contents: SegmentContents, _ state: inout RebuildState
   ) -> [FileID]? {
     guard let payload = contents.payload(of: record), payload.count % 8 == 0 else {
-      state.report(.damagedCommit, "the files that became visible with it are not known") { finding in
+      state.report(.commit, "the files that became visible with it are not known") { finding in
         (finding.segment, finding.offset) = (record.segment, record.offset)
       }
       return nil
@@ -267,7 +267,7 @@ struct Rebuild {
           candidate.partNumber == number, candidate.entry.rawByteCount == byteCount
         {
           if candidate.isDamaged {
-            state.report(.damagedPart, "its bytes do not match their checksum") { finding in
+            state.report(.part, "its bytes do not match their checksum") { finding in
               place(&finding)
               (finding.segment, finding.offset) = (candidate.entry.segment, candidate.entry.offset)
             }
@@ -275,7 +275,7 @@ struct Rebuild {
           state.addLive(candidate.entry.location)
           try writer.add(part, candidate.entry)
         } else {
-          state.report(.lostPart, "no record of it was found", place)
+          state.report(.part, "no record of it was found", place)
           try writer.add(part, PartEntry.lost(rawByteCount: byteCount))
         }
         number += 1

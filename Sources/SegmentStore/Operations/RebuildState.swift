@@ -34,7 +34,7 @@ struct RebuildState {
   mutating func report(_ kind: Finding.Kind, _ message: String, _ place: (inout Finding) -> Void) {
     var finding = Finding(kind, message)
     place(&finding)
-    if finding.isDamage { summary.findingCount += 1 }
+    if finding.kind != .uncommittedFile { summary.findingCount += 1 }
     onFinding(finding)
   }
 }

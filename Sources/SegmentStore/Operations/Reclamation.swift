@@ -44,6 +44,11 @@ struct Reclamation: Sendable {
     try finish(id)
   }
 
+  /// Takes files out that never became ready, all that can be in one transaction.
+  func rollBack(_ ids: [FileID], writer: WriterID) throws(StoreError) {
+    for id in ids { try rollBack(id, writer: writer) }
+  }
+
   /// Goes on with a file that is `deleting`, until it is gone.
   func finish(_ id: FileID) throws(StoreError) {
     let index = try store.index

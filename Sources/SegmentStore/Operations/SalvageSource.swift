@@ -23,7 +23,7 @@ struct SalvageSource {
     } catch {
       // A damaged store is what this is for; what else is wrong shows below.
       if [.cancelled, .noStore, .busy, .memoryLimitTooSmall].contains(error.code) { throw error }
-      onFinding(Finding(.damagedIndex, "\(error.message); files are looked for in the segments"))
+      onFinding(Finding(.index, "\(error.message); files are looked for in the segments"))
     }
     let directory = try StoreDirectory.salvaging(path, onFinding: onFinding)
     let rebuild = Rebuild(
@@ -31,7 +31,7 @@ struct SalvageSource {
       limitByteCount: configuration.memoryByteCount, entersUncommitted: true, cancellation: cancellation,
       onFinding: { finding in
         // What is damaged of a file is told when its bytes are written.
-        if finding.kind != .damagedPart && finding.kind != .lostPart { onFinding(finding) }
+        if finding.kind != .part { onFinding(finding) }
       })
     let indexPath = scratchPath.appending("index")
     let foundPath = scratchPath.appending("found")

@@ -68,13 +68,21 @@ final class OutputFile: Sendable {
       try file.publish(under: name, in: directory)
     }
     try directory.sync()
+    try unlock()
   }
 
   /// Leaves nothing behind, but for a partial file that is worth it; to be called when the file is not published.
   func drop(keepsPartial: Bool) {
-    guard let temporaryName, !(isPartial && keepsPartial) else { return }
     // The failure that led here is the one to report.
-    do throws(SystemCallFailure) { try directory.removeFile(temporaryName) } catch {}
+    do throws(SystemCallFailure) {
+      if let temporaryName, !(isPartial && keepsPartial) { try directory.removeFile(temporaryName) }
+      try unlock()
+    } catch {}
+  }
+
+  /// At once, so that the next get finds it free: a worker may hold the file for a moment longer.
+  private func unlock() throws(SystemCallFailure) {
+    if isPartial { try file.unlock() }
   }
 
   private static func temporaryName() throws(SystemCallFailure) -> [UInt8] {

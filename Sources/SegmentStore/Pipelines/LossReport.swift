@@ -65,12 +65,11 @@ extension StoreError {
   init(damaged name: FileName, _ id: FileID, _ report: LossReport) {
     guard let first = report.losses.first else { preconditionFailure("no loss in the report") }
     let count = report.losses.count + report.omittedCount
-    let more = count == 1 ? "" : "; \(count) parts are damaged"
-    let last = first.byteRange.upperBound - 1
+    let bytes = "bytes \(first.byteRange.lowerBound)-\(first.byteRange.upperBound - 1)"
     self.init(
       first.code,
-      "'\(name)' (id \(id)) part \(first.partNumber), bytes \(first.byteRange.lowerBound)-\(last): "
-        + "\(first.reason)\(more)",
+      "'\(name)' (id \(id)) part \(first.partNumber): \(first.reason): "
+        + (count == 1 ? bytes : "\(bytes), the first of \(count) damaged parts"),
       advice: "see what else is damaged with 'pfs verify', keep what is intact of this file with 'pfs get --salvage'",
       losses: report)
   }

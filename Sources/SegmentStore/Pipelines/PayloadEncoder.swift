@@ -5,8 +5,7 @@ extension PutOptions {
   /// How parts are compressed where that saves space; nil when they are stored as they are.
   var compression: Compression? {
     switch encoding {
-    case .auto: Compression(.zstd, level: level)
-    case .zlib: Compression(.zlib, level: level)
+    case .auto, .zlib: Compression(.zlib, level: level)
     case .zstd: Compression(.zstd, level: level)
     case .lz4: Compression(.lz4, level: level)
     case .stored: nil

@@ -1,72 +1,14 @@
 import Codecs
 import StorageIO
 
-/// How a put divides its source.
-struct PutPlan: Sendable {
-  let partByteCount: Int
-  /// The most parts of a batch.
-  let batchPartCount: Int
-  /// Nil for a stream.
-  let byteCount: Int?
-  private let scratchByteCount: Int
-
-  init(_ source: OpenPutSource, _ options: PutOptions, _ store: Store) throws(StoreError) {
-    let partByteCount = options.partByteCount ?? store.superblock.partByteCount
-    let largest = Format.maximumPartByteCount(segmentByteCount: store.superblock.segmentByteCount)
-    guard (Format.minimumPartByteCount...largest).contains(partByteCount) else {
-      throw StoreError(
-        .invalidArgument,
-        "a part size of \(describe(partByteCount)): this store takes \(describe(Format.minimumPartByteCount)) to "
-          + describe(largest))
-    }
-    try options.checkLevel()
-    byteCount = source.status?.byteCount
-    let scratchByteCount =
-      store.writeScratchByteCount(partByteCount: partByteCount)
-      + options.workspaceByteCount(partByteCount: partByteCount)
-    let most = try store.batchPartCount(partByteCount: partByteCount, scratchByteCount: scratchByteCount)
-    self.partByteCount = partByteCount
-    self.scratchByteCount = scratchByteCount
-    if let byteCount {
-      let partCount = PutPlan.partCount(byteCount, partByteCount)
-      guard partCount <= Format.maximumPartCount else {
-        throw StoreError(
-          .invalidArgument, "\(byteCount) bytes in parts of \(partByteCount) are more parts than a file can have",
-          advice: "choose a larger --part-size")
-      }
-      // A short file is shared out among the workers rather than given to one of them.
-      let share = (partCount + store.workers.workerCount - 1) / store.workers.workerCount
-      batchPartCount = max(1, min(most, share))
-    } else {
-      batchPartCount = most
-    }
-  }
-
-  /// The parts of so many bytes; written so that the largest file does not overflow.
-  static func partCount(_ byteCount: Int, _ partByteCount: Int) -> Int {
-    byteCount == 0 ? 0 : (byteCount - 1) / partByteCount + 1
-  }
-
-  var needsSeveralBatches: Bool {
-    guard let byteCount else { return true }
-    return byteCount > batchPartCount * partByteCount
-  }
-
-  /// The memory for the batch that starts with part `number`.
-  func leaseByteCount(from number: Int) -> Int {
-    let whole = batchPartCount * partByteCount
-    guard let byteCount else { return whole + scratchByteCount }
-    let needed = min(whole, max(1, byteCount - number * partByteCount))
-    return MemoryPlan.leaseByteCount(needed: needed, whole: whole) + scratchByteCount
-  }
-}
-
 /// Consecutive parts of one file that one worker stores.
 struct PutBatch: Sendable {
   let file: FileID
   let firstPartNumber: Int
   let partByteCount: Int
   let byteCount: Int
+  /// The parts, counted within the batch, that are to be read; the others are holes. All of them for a stream.
+  let dataParts: [Int]
   let firstPart: PartID
   let firstSequence: Sequence
   /// Whether the bytes are in the lease already.
@@ -87,59 +29,123 @@ struct StoredPart: Sendable {
   let record: AppendedRecord
 }
 
-/// What a worker does with a batch: read -> hash -> encode -> append.
+/// What a worker does with a batch: read -> hash -> encode -> append, and where that is asked for, verify.
 struct PutBatchWork: Sendable {
   let batch: PutBatch
   let file: File
   let session: WriterSession
   let options: PutOptions
+  let zeroDigests: ZeroDigests
+  let reader: SegmentReader
   let progress: @Sendable (Int) -> Void
 
-  func run(_ lease: MemoryLease) throws(StoreError) -> [StoredPart] {
-    if !batch.isRead { try read(into: lease) }
+  /// - Parameter lease: Memory for all bytes of the batch, behind them for the encoder, and behind that for one part
+  ///   when it is to be verified; nil for a batch of holes, which needs none.
+  func run(_ lease: MemoryLease?, _ tools: WorkerPool.Tools) throws(StoreError) -> [StoredPart] {
+    guard let lease else { return try appendHoles(0..<batch.partCount) }
+    if !batch.isRead { try SourceReading(file).read(batch, into: lease.region) }
     let encoder = PayloadEncoder(options, partByteCount: batch.partByteCount, lease, behind: batch.byteCount)
-    return try lease.region.withBytes(0..<batch.byteCount) { (raw) throws(StoreError) in
-      let ranges = (0..<batch.partCount).map(batch.byteRange(ofPart:))
-      let digests = MD5.digests(of: ranges, in: raw)
+    let stored = try lease.region.withBytes(0..<batch.byteCount) { (raw) throws(StoreError) in
+      let digests = MD5.digests(of: batch.dataParts.map(batch.byteRange(ofPart:)), in: raw)
       var stored: [StoredPart] = []
-      stored.reserveCapacity(ranges.count)
-      for (index, range) in ranges.enumerated() {
-        stored.append(try append(raw.extracting(range), index, digests[index], encoder))
+      stored.reserveCapacity(batch.partCount)
+      for (index, digest) in zip(batch.dataParts, digests) {
+        stored += try appendHoles(stored.count..<index)
+        let range = batch.byteRange(ofPart: index)
+        stored.append(try append(raw.extracting(range), index, digest, encoder))
         progress(range.count)
       }
-      return stored
+      return try stored + appendHoles(stored.count..<batch.partCount)
     }
-  }
-
-  private func read(into lease: MemoryLease) throws(StoreError) {
-    let offset = batch.firstPartNumber * batch.partByteCount
-    let count = try lease.region.withMutableBytes(0..<batch.byteCount) { (bytes) throws(StoreError) in
-      do throws(SystemCallFailure) { return try file.read(into: &bytes, at: offset) } catch {
-        throw StoreError(user: error)
-      }
+    if options.verifies {
+      try PartVerification(batch: batch, reader: reader).check(stored, lease.region, tools.decoder)
     }
-    if count < batch.byteCount { throw OpenPutSource.changed(file) }
+    return stored
   }
 
   /// Encodes one part straight into a segment, the one this worker used last as a rule.
   private func append(
     _ raw: RawSpan, _ index: Int, _ digest: MD5Digest, _ encoder: PayloadEncoder
   ) throws(StoreError) -> StoredPart {
+    try append(index, digest, capacity: raw.byteCount) { (destination) throws(StoreError) in
+      try encoder.encode(raw, into: &destination)
+    }
+  }
+
+  private func appendHoles(_ indices: Range<Int>) throws(StoreError) -> [StoredPart] {
+    var stored: [StoredPart] = []
+    stored.reserveCapacity(indices.count)
+    for index in indices {
+      let byteCount = batch.byteRange(ofPart: index).count
+      stored.append(
+        try append(index, zeroDigests.digest(of: byteCount), capacity: 0) { (_) in
+          EncodedPayload(codec: .zeros, byteCount: 0)
+        })
+      progress(byteCount)
+    }
+    return stored
+  }
+
+  private func append(
+    _ index: Int, _ digest: MD5Digest, capacity: Int,
+    _ encode: (inout MutableRawSpan) throws(StoreError) -> EncodedPayload
+  ) throws(StoreError) -> StoredPart {
     let id = PartID(rawValue: batch.firstPart.rawValue + UInt64(index))
+    let rawByteCount = batch.byteRange(ofPart: index).count
     let draft = RecordDraft(
-      kind: .part, rawByteCount: raw.byteCount,
+      kind: .part, rawByteCount: rawByteCount,
       sequence: Sequence(rawValue: batch.firstSequence.rawValue + UInt64(index)), part: id, file: batch.file,
       partNumber: batch.firstPartNumber + index, digest: digest)
-    let appender = try session.segments.lend(forPayload: raw.byteCount, through: session.perform)
+    let appender = try session.segments.lend(forPayload: capacity, through: session.perform)
     defer { session.segments.giveBack(appender) }
     var payload = EncodedPayload(codec: .stored, byteCount: 0)
-    let record = try appender.append(draft, capacity: raw.byteCount) { (destination) throws(StoreError) in
-      payload = try encoder.encode(raw, into: &destination)
+    let record = try appender.append(draft, capacity: capacity) { (destination) throws(StoreError) in
+      payload = try encode(&destination)
       return payload
     }
     let entry = PartEntry(
       segment: record.location.segment, offset: record.location.offset, storedByteCount: payload.byteCount,
-      rawByteCount: raw.byteCount, codec: payload.codec, digest: digest)
+      rawByteCount: rawByteCount, codec: payload.codec, digest: digest)
     return StoredPart(id: id, entry: entry, record: record)
+  }
+}
+
+/// Reads parts of a file that must not change meanwhile.
+struct SourceReading: Sendable {
+  private let file: File
+
+  init(_ file: File) { self.file = file }
+
+  /// Reads the data of a batch, each part to its place; neighbours in one call.
+  func read(_ batch: PutBatch, into region: MemoryRegion) throws(StoreError) {
+    let start = batch.firstPartNumber * batch.partByteCount
+    try read(
+      runs(of: batch.dataParts).map { run in
+        batch.byteRange(ofPart: run.lowerBound).lowerBound..<batch.byteRange(ofPart: run.upperBound - 1).upperBound
+      }, of: start, into: region)
+  }
+
+  /// Reads `ranges`, which count from `start`, to the same places of the region.
+  func read(_ ranges: [Range<Int>], of start: Int, into region: MemoryRegion) throws(StoreError) {
+    for range in ranges {
+      let count = try region.withMutableBytes(range) { (bytes) throws(StoreError) in
+        do throws(SystemCallFailure) { return try file.read(into: &bytes, at: start + range.lowerBound) } catch {
+          throw StoreError(user: error)
+        }
+      }
+      if count < range.count { throw OpenPutSource.changed(file) }
+    }
+  }
+
+  private func runs(of indices: [Int]) -> [Range<Int>] {
+    var runs: [Range<Int>] = []
+    for index in indices {
+      if let last = runs.last, last.upperBound == index {
+        runs[runs.count - 1] = last.lowerBound..<(index + 1)
+      } else {
+        runs.append(index..<(index + 1))
+      }
+    }
+    return runs
   }
 }

@@ -16,6 +16,8 @@ public struct PutOptions: Hashable, Sendable {
   public var level = 1
   /// Nil: the store's own.
   public var partByteCount: Int?
+  /// Whether each part is read back from its segment, decoded and compared before it counts.
+  public var verifies = false
 
   public init() {}
 }
@@ -28,6 +30,8 @@ struct PutPipeline {
   let session: WriterSession
   let name: FileName
   let options: PutOptions
+  /// The files that this one becomes visible with; nil when it does so alone.
+  var group: PutGroup?
   let cancellation: Cancellation
   let progress: @Sendable (Int) -> Void
 
@@ -45,6 +49,7 @@ struct PutPipeline {
     } else {
       id = FileID(rawValue: try session.identifiers.takeFiles(1, through: session.perform).lowerBound)
     }
+    try group?.begin()
     var put = PutState(id: id, plan: plan, name: name, source: source, session: session)
     put.number = session.segments.beginPut()
     do throws(StoreError) {
@@ -54,7 +59,7 @@ struct PutPipeline {
       try source.checkWhole()
       try appendManifest(&put)
       try cancellation.check()
-      return StoredFile(id, try publish(&put))
+      return StoredFile(id, try complete(&put))
     } catch {
       try rollBack(put, because: error)
     }
@@ -64,24 +69,29 @@ struct PutPipeline {
   private func storeParts(_ source: OpenPutSource, _ plan: PutPlan, _ put: inout PutState) throws(StoreError) {
     let window = BatchWindow<[StoredPart]>(workers: store.workers, budget: store.budget)
     defer { window.drain() }
+    var layout = SourceLayout(source.file, byteCount: plan.byteCount ?? 0, partByteCount: plan.partByteCount)
     var wantsMore = true
     while true {
       try cancellation.check()
       // Nobody should wait for memory that waits for somebody's pipe.
       if wantsMore && window.isEmpty { try source.waitReadable(cancellation) }
-      if wantsMore, window.hasRoom,
+      if wantsMore, window.hasRoom, let batch = try holeBatch(plan, &layout, &put) {
+        let work = work(on: batch, source)
+        try window.submit { (tools) throws(StoreError) in try work.run(nil, tools) }
+        wantsMore = !batch.isLast
+      } else if wantsMore, window.hasRoom,
         let lease = try window.lease(plan.leaseByteCount(from: put.nextPartNumber), cancellation)
       {
-        if let batch = try readBatch(source, plan, lease, &put) {
-          let work = PutBatchWork(
-            batch: batch, file: source.file, session: session, options: options, progress: progress)
-          try window.submit { (_) throws(StoreError) in try work.run(lease) }
+        if let batch = try readBatch(source, plan, &layout, lease, &put) {
+          let work = work(on: batch, source)
+          try window.submit { (tools) throws(StoreError) in try work.run(lease, tools) }
           wantsMore = !batch.isLast
         } else {
           wantsMore = false
         }
       } else if !window.isEmpty {
         put.add(try window.collect())
+        try store.quota.checkAhead(put.unindexedByteCount, store.index)
         if put.unindexed.count >= PutPipeline.unindexedPartCount { try enter(&put) }
       } else {
         return
@@ -89,20 +99,42 @@ struct PutPipeline {
     }
   }
 
+  private func work(on batch: PutBatch, _ source: OpenPutSource) -> PutBatchWork {
+    PutBatchWork(
+      batch: batch, file: source.file, session: session, options: options, zeroDigests: store.zeroDigests,
+      reader: store.reader, progress: progress)
+  }
+
+  /// The parts that come next, if they are a hole of at least a batch, or up to the end.
+  private func holeBatch(
+    _ plan: PutPlan, _ layout: inout SourceLayout, _ put: inout PutState
+  ) throws(StoreError) -> PutBatch? {
+    guard let byteCount = plan.byteCount else { return nil }
+    let start = put.nextPartNumber * plan.partByteCount
+    let count = min(try layout.holePartCount(from: put.nextPartNumber), PutPlan.holeBatchPartCount)
+    let end = min(byteCount, start + count * plan.partByteCount)
+    guard start < end, count >= plan.batchPartCount || end == byteCount else { return nil }
+    return try put.nextBatch(byteCount: end - start, dataParts: [], isLast: end == byteCount)
+  }
+
   /// The next batch; nil at the end of the source. A stream is read here, in order; a file by the workers.
   private func readBatch(
-    _ source: OpenPutSource, _ plan: PutPlan, _ lease: MemoryLease, _ put: inout PutState
+    _ source: OpenPutSource, _ plan: PutPlan, _ layout: inout SourceLayout, _ lease: MemoryLease,
+    _ put: inout PutState
   ) throws(StoreError) -> PutBatch? {
-    if let byteCount = plan.byteCount {
-      let start = put.nextPartNumber * plan.partByteCount
-      let end = min(byteCount, start + plan.batchPartCount * plan.partByteCount)
-      guard start < end else { return nil }
-      return try put.nextBatch(byteCount: end - start, isRead: false, isLast: end == byteCount)
-    }
     let capacity = plan.batchPartCount * plan.partByteCount
+    if let byteCount = plan.byteCount {
+      let first = put.nextPartNumber
+      let start = first * plan.partByteCount
+      let end = min(byteCount, start + capacity)
+      guard start < end else { return nil }
+      let numbers = first..<(first + PutPlan.partCount(end - start, plan.partByteCount))
+      let dataParts = try layout.dataParts(in: numbers).map { $0 - first }
+      return try put.nextBatch(byteCount: end - start, dataParts: dataParts, isLast: end == byteCount)
+    }
     let byteCount = try readStream(source.file, lease, capacity)
     guard byteCount > 0 else { return nil }
-    return try put.nextBatch(byteCount: byteCount, isRead: true, isLast: byteCount < capacity)
+    return try put.nextBatch(byteCount: byteCount, dataParts: nil, isLast: byteCount < capacity)
   }
 
   private func readStream(_ file: File, _ lease: MemoryLease, _ capacity: Int) throws(StoreError) -> Int {
@@ -128,10 +160,10 @@ struct PutPipeline {
   private func enter(_ put: inout PutState) throws(StoreError) {
     let change = put.takeUnindexed()
     let entry = put.entry(.writing)
-    let (index, id) = (try store.index, put.id)
+    let (index, quota, id) = (try store.index, store.quota, put.id)
     try session.perform(
-      IndexJob(syncing: change.segments) { (transaction, _) throws(StoreError) in
-        try change.apply(to: index, in: transaction)
+      IndexJob(syncing: change.segments) { (transaction, journal) throws(StoreError) in
+        try change.apply(to: index, within: quota, journal, in: transaction)
         try index.files.setWriting(id, entry, in: transaction)
       })
     put.isEntered = true
@@ -161,20 +193,28 @@ struct PutPipeline {
     put.manifestRecord = try window.collect()
   }
 
-  /// Syncs the segments, appends the commit record and makes the file visible, in that order.
-  private func publish(_ put: inout PutState) throws(StoreError) -> FileEntry {
+  /// Syncs the segments, appends the commit record and makes the file visible, in that order; one of a group is whole
+  /// and durable, but stays `writing` until the group is published.
+  private func complete(_ put: inout PutState) throws(StoreError) -> FileEntry {
     let change = put.takeUnindexed()
-    let entry = put.entry(.ready)
-    let (index, id, writer) = (try store.index, put.id, session.writer)
+    let isPublished = group == nil
+    let entry = put.entry(isPublished ? .ready : .writing)
+    let (index, quota, id, writer) = (try store.index, store.quota, put.id, session.writer)
     let full = session.segments.releasableSegments(finishing: put.number)
     try session.perform(
-      IndexJob(syncing: change.segments, publishing: [id]) { (transaction, journal) throws(StoreError) in
-        try change.apply(to: index, in: transaction)
+      IndexJob(syncing: change.segments, publishing: isPublished ? [id] : []) {
+        (transaction, journal) throws(StoreError) in
+        try change.apply(to: index, within: quota, journal, in: transaction)
         var entry = entry
-        entry.commit = journal.commit
-        try index.files.setReady(id, entry, in: transaction)
+        entry.commit = isPublished ? journal.commit : entry.commit
+        if isPublished {
+          try index.files.setReady(id, entry, in: transaction)
+        } else {
+          try index.files.setWriting(id, entry, in: transaction)
+        }
         try index.segments.disown(full, by: writer, in: transaction)
       })
+    group?.add(id)
     session.segments.endPut(put.number, disowned: full)
     removeDeadSegments(among: full)
     return entry
@@ -198,6 +238,7 @@ struct PutPipeline {
   /// recovery does it when this writer has gone.
   private func rollBack(_ put: PutState, because error: StoreError) throws(StoreError) -> Never {
     let full = session.segments.releasableSegments(finishing: put.number)
+    group?.abandon()
     do throws(StoreError) {
       do throws(StoreError) { try takeOut(put, full) } catch  where error.code == .noSpace {
         // The disk that was too full for the file may be too full for taking it out again.

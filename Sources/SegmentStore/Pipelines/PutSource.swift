@@ -6,6 +6,9 @@ public enum PutSource: Sendable {
   case file(FilePath)
   /// A pipe or a file from where it stands to its end, read in order.
   case stream(File)
+  /// A stream that is stored only if `isWhole`, called at its end, does not throw: the output of a program, which counts
+  /// when the program has succeeded.
+  case confirmedStream(File, isWhole: @Sendable () throws(StoreError) -> Void)
 }
 
 /// A source that was opened: what is known of it before the first byte is read.
@@ -13,13 +16,20 @@ struct OpenPutSource: Sendable {
   let file: File
   /// Nil for a stream, whose size is known at its end.
   let status: FileStatus?
+  private let confirm: @Sendable () throws(StoreError) -> Void
 
   init(_ source: PutSource) throws(StoreError) {
     switch source {
     case .stream(let stream):
       file = stream
       status = nil
+      confirm = {}
+    case .confirmedStream(let stream, let isWhole):
+      file = stream
+      status = nil
+      confirm = isWhole
     case .file(let path):
+      confirm = {}
       do throws(SystemCallFailure) {
         // Not blocking: a pipe that nobody writes to must be an error message, not silence.
         file = try File.open(path, .nonBlocking)
@@ -47,10 +57,10 @@ struct OpenPutSource: Sendable {
     try cancellation.check()
   }
 
-  /// Throws `.sourceChanged` if the file is not as it was when it was opened, and `.unusableFile` if it holds more than
+  /// Throws when a stream does not count, `.sourceChanged` if the file is not as it was when it was opened, and `.unusableFile` if it holds more than
   /// its size says, as files of /proc do.
   func checkWhole() throws(StoreError) {
-    guard let before = status else { return }
+    guard let before = status else { return try confirm() }
     let after: FileStatus
     let rest: [UInt8]
     do throws(SystemCallFailure) {

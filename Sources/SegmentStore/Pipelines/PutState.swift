@@ -23,6 +23,8 @@ struct PutState {
   private var storedByteCount = 0
   private var etag = MD5Stream()
   private(set) var unindexed: [StoredPart] = []
+  /// What their records take.
+  private(set) var unindexedByteCount = 0
 
   /// By which the segment pool knows this put.
   var number: UInt64 = 0
@@ -39,7 +41,8 @@ struct PutState {
   }
 
   /// Takes the ids for the next batch.
-  mutating func nextBatch(byteCount: Int, isRead: Bool, isLast: Bool) throws(StoreError) -> PutBatch {
+  /// - Parameter dataParts: those to be read; nil when all of them are read already.
+  mutating func nextBatch(byteCount: Int, dataParts: [Int]?, isLast: Bool) throws(StoreError) -> PutBatch {
     let count = PutPlan.partCount(byteCount, plan.partByteCount)
     guard nextPartNumber + count <= Format.maximumPartCount else {
       throw StoreError(.invalidArgument, "'\(name)' has more parts than a file can have")
@@ -48,7 +51,8 @@ struct PutState {
     let sequences = try session.identifiers.takeSequences(count, through: session.perform)
     let batch = PutBatch(
       file: id, firstPartNumber: nextPartNumber, partByteCount: plan.partByteCount, byteCount: byteCount,
-      firstPart: extent.first, firstSequence: Sequence(rawValue: sequences.lowerBound), isRead: isRead, isLast: isLast)
+      dataParts: dataParts ?? Array(0..<count), firstPart: extent.first,
+      firstSequence: Sequence(rawValue: sequences.lowerBound), isRead: dataParts == nil, isLast: isLast)
     nextPartNumber += count
     return batch
   }
@@ -59,6 +63,7 @@ struct PutState {
       etag.update(part.entry.digest)
       byteCount += part.entry.rawByteCount
       storedByteCount += part.entry.storedByteCount
+      unindexedByteCount += part.record.location.recordByteCount
     }
     partCount += parts.count
     unindexed += parts
@@ -69,7 +74,10 @@ struct PutState {
     var records = AppendedRecords()
     for part in unindexed { records.add(part.record) }
     if let manifestRecord { records.add(manifestRecord) }
-    defer { unindexed = [] }
+    defer {
+      unindexed = []
+      unindexedByteCount = 0
+    }
     return PutChange(parts: unindexed.map { ($0.id, $0.entry) }, records: records)
   }
 
@@ -117,8 +125,11 @@ struct PutChange: Sendable {
 
   var segments: Set<SegmentID> { Set(records.segments.keys) }
 
-  func apply(to index: Index, in transaction: borrowing WriteTransaction) throws(StoreError) {
+  func apply(
+    to index: Index, within quota: Quota, _ journal: JournalRecords, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) {
     for (id, entry) in parts { try index.parts.set(id, entry, in: transaction) }
     try index.segments.add(records, in: transaction)
+    try quota.check(records.liveByteCount, journal.commitLocation, index.segments, in: transaction)
   }
 }

@@ -13,6 +13,10 @@ struct HighWater: Sendable {
   static let byteCount = 2 * slotByteCount
 
   let path: FilePath
+  /// What this process knows to be on the device: nobody lowers it.
+  private let durable = Monitor<Counters?>(nil)
+
+  init(path: FilePath) { self.path = path }
 
   enum Offset {
     static let magic = 0
@@ -35,11 +39,13 @@ struct HighWater: Sendable {
   /// Makes sure that the file says at least `counters`; durable on return. To be called in a write transaction of the
   /// index, which keeps other processes from doing the same, and before the transaction frees anything.
   func raise(to counters: Counters) throws(StoreError) {
+    if let known = durable.withLock({ $0 }), known.raised(to: counters) == known { return }
+    var raised = counters
     let file = try translating { () throws(SystemCallFailure) in
       let file = try File.open(path, [.write, .create, .noFollow])
       let bytes = try file.bytes(at: 0, byteCount: HighWater.byteCount)
       let newest = HighWater.newestSlot(bytes)
-      let raised = newest.counters.raised(to: counters)
+      raised = newest.counters.raised(to: counters)
       if raised != newest.counters || newest.generation == 0 {
         let next = Slot(generation: newest.generation + 1, counters: raised)
         try file.write(HighWater.encode(next), at: Int(next.generation % 2) * HighWater.slotByteCount)
@@ -50,6 +56,8 @@ struct HighWater: Sendable {
     do throws(SystemCallFailure) { try file.syncData() } catch {
       throw StoreError(.durabilityUnknown, "\(error); whether ids are remembered is not known")
     }
+    let saved = raised
+    durable.withLock { $0 = saved }
   }
 
   /// What the file says; the first ids of all when it says nothing.
@@ -78,9 +86,7 @@ struct HighWater: Sendable {
     for start in stride(from: 0, through: bytes.count - slotByteCount, by: slotByteCount) {
       let slot = Array(bytes[start..<(start + slotByteCount)])
       let reader = ByteReader(slot)
-      guard slot.starts(with: magic),
-        CRC32C.checksum(of: slot, upTo: Offset.checksum) == reader.get(Offset.checksum, as: UInt32.self)
-      else { continue }
+      guard isIntact(slot) else { continue }
       let generation: UInt64 = reader.get(Offset.generation)
       guard generation > newest.generation, generation < .max else { continue }
       do throws(FormatFailure) {
@@ -89,5 +95,38 @@ struct HighWater: Sendable {
       } catch {}
     }
     return newest
+  }
+}
+
+extension HighWater {
+  /// How the file is, for a verification.
+  enum Condition: Hashable {
+    case intact
+    /// As after a write that power cut short, or damage: the other slot counts.
+    case oneSlotTorn(String)
+    case damaged(String)
+  }
+
+  func condition() -> Condition {
+    let bytes: [UInt8]
+    do throws(SystemCallFailure) {
+      bytes = try File.open(path, .noFollow).bytes(at: 0, byteCount: HighWater.byteCount + 1)
+    } catch {
+      return .damaged(error.isNotFound ? "the file is missing" : error.description)
+    }
+    guard bytes.count == HighWater.byteCount else {
+      return .damaged("\(bytes.count) bytes, \(HighWater.byteCount) expected")
+    }
+    let slots = [Array(bytes.prefix(HighWater.slotByteCount)), Array(bytes.suffix(HighWater.slotByteCount))]
+    let torn = slots.indices.filter { !slots[$0].allSatisfy { $0 == 0 } && !HighWater.isIntact(slots[$0]) }
+    if torn.isEmpty { return .intact }
+    let other = slots.indices.contains { HighWater.isIntact(slots[$0]) }
+    let message = "slot \(torn.map { String($0 + 1) }.joined(separator: " and ")): its checksum does not match"
+    return other ? .oneSlotTorn(message) : .damaged(message)
+  }
+
+  private static func isIntact(_ slot: [UInt8]) -> Bool {
+    slot.starts(with: magic)
+      && CRC32C.checksum(of: slot, upTo: Offset.checksum) == ByteReader(slot).get(Offset.checksum, as: UInt32.self)
   }
 }

@@ -13,6 +13,7 @@ final class MemoryBudget: Sendable {
     var queue: [UInt64] = []
     var nextTicket: UInt64 = 0
     var peakByteCount = 0
+    var setAsideByteCount = 0
 
     var keptByteCount: Int { kept.reduce(0) { $0 + $1.byteCount } }
   }
@@ -27,6 +28,9 @@ final class MemoryBudget: Sendable {
 
   /// What is leased now.
   var leasedByteCount: Int { state.withLock { $0.leasedByteCount } }
+
+  /// What one lease can have at most: all that was not set aside.
+  var unreservedByteCount: Int { limitByteCount - state.withLock { $0.setAsideByteCount } }
 
   /// How many wait.
   var waitingCount: Int { state.withLock { $0.queue.count } }
@@ -69,6 +73,7 @@ final class MemoryBudget: Sendable {
   func setAside(_ byteCount: Int) {
     state.withLock { state in
       state.leasedByteCount += byteCount
+      state.setAsideByteCount += byteCount
       state.peakByteCount = max(state.peakByteCount, state.leasedByteCount)
     }
   }

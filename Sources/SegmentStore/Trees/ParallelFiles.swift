@@ -105,7 +105,7 @@ struct ParallelFiles<Item: Sendable>: Sendable {
 
 extension StoreError {
   /// Whether the next file would fail in the same way.
-  fileprivate var stopsEverything: Bool {
+  var stopsEverything: Bool {
     let codes: [Code] = [.noSpace, .cancelled, .durabilityUnknown, .indexDamaged, .memoryLimitTooSmall]
     return codes.contains(code)
   }

@@ -15,9 +15,53 @@ extension Store {
     cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in },
     onStored: @escaping @Sendable (StoredFile) -> Void, onFailed: @escaping @Sendable (FilePath, StoreError) -> Void
   ) throws(StoreError) -> TreeResult {
-    let session = try writerSession()
+    try TreePut(
+      store: self, session: try writerSession(), group: nil, options: options, cancellation: cancellation,
+      progress: progress
+    ).run(root, prefix, onStored: onStored, onFailed: onFailed)
+  }
+}
+
+extension PutGroup {
+  /// Stores every regular file below `root`, as ``Store/putTree(_:as:_:cancellation:progress:onStored:onFailed:)`` does,
+  /// to become visible with the others of the group.
+  /// - Throws: The first failure of all: what cannot be stored, a link for example, fails the whole. What was stored until
+  ///   then stays in the group: roll it back.
+  public func putTree(
+    _ root: FilePath, as prefix: FileName, _ options: PutOptions = PutOptions(),
+    cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
+  ) throws(StoreError) {
+    do throws(StoreError) {
+      _ = try TreePut(
+        store: store, session: try store.writerSession(), group: self, options: options, cancellation: cancellation,
+        progress: progress
+      ).run(root, prefix, onStored: { _ in }, onFailed: { _, _ in })
+    } catch {
+      try cancellation.check()
+      throw error
+    }
+  }
+}
+
+/// Stores the files of a tree, several at a time.
+private struct TreePut {
+  let store: Store
+  let session: WriterSession
+  let group: PutGroup?
+  let options: PutOptions
+  let cancellation: Cancellation
+  let progress: @Sendable (Int) -> Void
+
+  func run(
+    _ root: FilePath, _ prefix: FileName, onStored: @escaping @Sendable (StoredFile) -> Void,
+    onFailed: @escaping @Sendable (FilePath, StoreError) -> Void
+  ) throws(StoreError) -> TreeResult {
+    let (store, session, group, options) = (store, session, group, options)
+    let (cancellation, progress) = (cancellation, progress)
     let files = ParallelFiles<TreeFile>(cancellation: cancellation)
-    let walk = TreeWalk(storeStatus: try TreeWalk.status(of: path)) { (path, error) in
+    let walk = TreeWalk(storeStatus: try TreeWalk.status(of: store.path)) { (path, error) throws(StoreError) in
+      // All or nothing; but that a store does not hold itself is no failure.
+      if group != nil && error.code == .unusableFile { throw error }
       files.countFailure()
       onFailed(path, error)
     }
@@ -33,10 +77,11 @@ extension Store {
         }
         try session.identifiers.giveBackFiles(ids, through: session.perform)
       },
+      isFatal: { group != nil || $0.stopsEverything },
       work: { (file: TreeFile) throws(StoreError) in
         let put = PutPipeline(
-          store: self, session: session, name: try FileName(file.name), options: options, cancellation: cancellation,
-          progress: progress)
+          store: store, session: session, name: try FileName(file.name), options: options, group: group,
+          cancellation: cancellation, progress: progress)
         onStored(try put.run(.file(file.path), as: file.id))
       },
       failed: { (file, error) in onFailed(file.path, error) })
@@ -56,7 +101,7 @@ private struct TreeFile: Sendable {
 private struct TreeWalk {
   /// The directory that is left out.
   let storeStatus: FileStatus
-  let report: (FilePath, StoreError) -> Void
+  let report: (FilePath, StoreError) throws(StoreError) -> Void
 
   static func status(of path: FilePath) throws(StoreError) -> FileStatus {
     try translating { () throws(SystemCallFailure) in try FileSystem.status(of: path) }
@@ -87,14 +132,14 @@ private struct TreeWalk {
         if listing == nil { listing = try directory.listing() }
         entry = try listing?.next()
       } catch {
-        report(directory.path, StoreError(user: error))
+        try report(directory.path, StoreError(user: error))
         return
       }
       guard let entry else { return }
       do throws(StoreError) {
         try visit(entry, in: directory, name + [UInt8(ascii: "/")] + entry, found)
       } catch  where error.code == .unusableFile {
-        report(directory.path.appending(entry), error)
+        try report(directory.path.appending(entry), error)
       }
     }
   }
@@ -110,7 +155,7 @@ private struct TreeWalk {
       try found(path, name)
     case .directory:
       if isStore(status) {
-        report(path, StoreError(.unusableFile, "'\(path)': is the store itself; left out"))
+        try report(path, StoreError(.invalidArgument, "'\(path)': is the store itself; left out"))
         return
       }
       let inner: Directory

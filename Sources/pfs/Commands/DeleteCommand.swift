@@ -57,31 +57,48 @@ struct DeleteCommand: Command {
   private struct Total {
     var fileCount = 0
     var storedByteCount = 0
+
+    mutating func add(_ file: StoredFile) {
+      fileCount += 1
+      storedByteCount += file.storedByteCount
+    }
   }
 
-  /// All versions of all files below a name, page by page, so that memory does not grow with their number.
+  /// All versions of all files below a name.
   private func deleteTree(
     _ argument: [UInt8], _ context: CommandContext, _ total: inout Total
   ) throws(CommandError) -> ExitStatus {
     let prefix = try FileArgument.prefix(argument)
-    let below = prefix.bytes + [UInt8(ascii: "/")]
     let store = try context.store()
-    var first = ExitStatus.done
-    var last: FileName?
-    while true {
-      let page = try translating { () throws(StoreError) in
-        try store.newestFiles(namePrefix: below, after: last, limit: 256)
+    let failures = FirstFailure()
+    var fileCount = 0
+    do throws(StoreError) {
+      if isDryRun {
+        try store.forEachFile(below: prefix) { (file) throws(StoreError) in
+          total.add(file)
+          fileCount += 1
+          report(file, to: context)
+        }
+      } else {
+        let result = try store.deleteTree(
+          prefix, cancellation: context.cancellation, onDeleted: { report($0, to: context) },
+          onFailed: { _, error in
+            let error = CommandError(error)
+            failures.note(error.status)
+            context.output.report(error)
+          })
+        fileCount = result.doneCount + result.failedCount
       }
-      guard let end = page.last else { break }
-      for file in page {
-        let versions = try translating { () throws(StoreError) in try store.files(named: file.name) }
-        let status = try delete(versions, in: store, context, &total)
-        if first == .done { first = status }
-      }
-      last = end.name
+    } catch {
+      throw CommandError(error)
     }
-    if last == nil { throw CommandError(.notFound, "no file below '\(DisplayName.escaped(prefix.bytes))/'") }
-    return first
+    if fileCount == 0 { throw CommandError(.notFound, "no file below '\(DisplayName.escaped(prefix.bytes))/'") }
+    return failures.status
+  }
+
+  /// Says what is gone. Without anybody to tell there is no use in going on.
+  private func report(_ file: StoredFile, to context: CommandContext) {
+    do throws(CommandError) { try report(file, context) } catch { context.cancellation.cancel() }
   }
 
   private func delete(
@@ -99,8 +116,11 @@ struct DeleteCommand: Command {
     if !isDryRun {
       try translating { () throws(StoreError) in try store.delete(file.id, cancellation: context.cancellation) }
     }
-    total.fileCount += 1
-    total.storedByteCount += file.storedByteCount
+    total.add(file)
+    try report(file, context)
+  }
+
+  private func report(_ file: StoredFile, _ context: CommandContext) throws(CommandError) {
     let report = FileReport(file)
     guard context.output.isJSON else { return try context.output.results(report.line) }
     let members: [JSONValue.Member] = [

@@ -11,29 +11,48 @@ struct PutCommand: Command {
     .init("name", value: "NAME", help: "Store under this name, not the last component of PATH."),
     .init("recursive", short: "r", help: "Store every file below a directory."),
     .init("part-size", value: "SIZE", help: "The size of the parts, 4KiB to half a segment (default: the store's)."),
-    .init("codec", value: "CODEC", help: "zlib, zstd, lz4, stored, or auto: what is best for each part (default auto)."),
+    .init(
+      "codec", value: "CODEC", help: "zlib, zstd, lz4, stored, or auto: what is best for each part (default auto)."),
     .init("level", value: "N", help: "1 (fast) to 12 (small), for zstd to 19 (default 1)."),
+    .init("verify", help: "Read each part back, decode it and compare it before it counts."),
+    .init("batch", help: "Make all files visible together, or none of them."),
+    .init(
+      "from-command", value: "CMD", help: "Store what a shell command writes, under --name, if it exits with status 0."),
   ])
   static let help = CommandHelp(
-    ["pfs put [OPTIONS] PATH...", "pfs put [OPTIONS] --name NAME -"],
+    [
+      "pfs put [OPTIONS] PATH...", "pfs put [OPTIONS] --name NAME -",
+      "pfs put [OPTIONS] --name NAME --from-command CMD",
+    ],
     "Store files, each under the last component of its path; '-' is standard input. Makes the store when there is "
       + "none. Prints the id, a tab and the name of each file as soon as it is durable: it then survives a loss of "
       + "power. What is interrupted or fails is rolled back.",
     options: options,
     notes: [
       "With -r a directory is stored as its last component, a slash and the path below it. Links, pipes and devices "
-        + "in it are reported and left out. A name that is stored twice is two files: 'get NAME' means the newer."
+        + "in it are reported and left out. A name that is stored twice is two files: 'get NAME' means the newer.",
+      "With --batch all files of all arguments appear in one moment, also if power fails; one that cannot be stored, a "
+        + "link in a tree for example, keeps all from being stored. A batch takes 8KiB of --memory for each file.",
+      "What CMD of --from-command writes until it ends is stored. It gets no input; when the put fails or is "
+        + "interrupted, it and all that it started get SIGTERM, and after 10 seconds SIGKILL.",
+      "Holes of a file are not read, take next to no space, and are holes again when it is restored.",
     ],
     examples: [
       .init("pfs put disk.img", "store a file"),
       .init("pfs put -r photos", "store photos/a.jpg, photos/2026/b.jpg ..."),
       .init("pg_dump db | pfs put --name db.sql -", "store what a program writes"),
+      .init("pfs put --name db.sql --from-command 'pg_dump db'", "the same, but nothing if it fails"),
+      .init("pfs put --batch -r site index.html", "a new version in one step"),
       .init("pfs put --codec stored film.mkv", "without compression"),
     ])
 
-  private let paths: [[UInt8]]
-  private let name: FileName?
-  private let isRecursive: Bool
+  let paths: [[UInt8]]
+  let name: FileName?
+  /// What a shell is to run.
+  let commandLine: [UInt8]?
+  let isRecursive: Bool
+  private let isBatch: Bool
+  private let verifies: Bool
   private let partByteCount: Int?
   private let codec: CodecChoice?
   private let level: Int?
@@ -43,6 +62,9 @@ struct PutCommand: Command {
   init(_ line: ParsedOptions) throws(CommandError) {
     paths = line.operands
     isRecursive = line.contains("recursive")
+    isBatch = line.contains("batch")
+    verifies = line.contains("verify")
+    commandLine = line.value(of: "from-command")
     (partByteCount, codec, level) = try translatingUsage { () throws(UsageError) in
       let codec = try line.text(of: "codec").map { (text) throws(UsageError) in try CodecChoice(parsing: text) }
       return (try line.byteCount(of: "part-size"), codec, try line.integer(of: "level", in: CodecChoice.levels))
@@ -56,6 +78,7 @@ struct PutCommand: Command {
   }
 
   private func checkArguments() throws(CommandError) {
+    if let commandLine { return try checkArguments(ofCommand: commandLine) }
     if paths.isEmpty { throw CommandError(.wrongUsage, "no PATH is given", advice: "see 'pfs help put'") }
     if paths.contains([]) { throw CommandError(.wrongUsage, "a PATH is empty") }
     if name != nil, paths.count > 1 {
@@ -68,8 +91,17 @@ struct PutCommand: Command {
     for path in paths where name == nil { _ = try PutCommand.name(of: path) }
   }
 
+  private func checkArguments(ofCommand commandLine: [UInt8]) throws(CommandError) {
+    if commandLine.isEmpty { throw CommandError(.wrongUsage, "the command of --from-command is empty") }
+    if !paths.isEmpty { throw CommandError(.wrongUsage, "--from-command takes no PATH: its output is what is stored") }
+    if name == nil {
+      throw CommandError(
+        .wrongUsage, "the output of a command has no name", advice: "say which one is meant: --name NAME")
+    }
+  }
+
   /// What a path is stored under.
-  private static func name(of path: [UInt8]) throws(CommandError) -> FileName {
+  static func name(of path: [UInt8]) throws(CommandError) -> FileName {
     let last = FilePath(bytes: path).lastComponent
     guard !last.isEmpty, last != Array(".".utf8), last != Array("..".utf8) else {
       throw CommandError(
@@ -81,8 +113,16 @@ struct PutCommand: Command {
 
   func run(in context: CommandContext) throws(CommandError) -> ExitStatus {
     let options = options(context.settings)
+    if let commandLine, let name {
+      try putOutput(of: commandLine, as: name, options, context)
+      return .done
+    }
     if isStandardInput {
       try putStandardInput(options, context)
+      return .done
+    }
+    if isBatch {
+      try putBatch(options, context)
       return .done
     }
     return try context.forEach(paths) { (path) throws(CommandError) in
@@ -103,6 +143,7 @@ struct PutCommand: Command {
     options.encoding = (codec ?? settings.codec ?? .auto).encoding
     options.level = level ?? settings.level ?? options.level
     options.partByteCount = partByteCount ?? settings.partByteCount
+    options.verifies = verifies
     return options
   }
 
@@ -173,7 +214,7 @@ struct PutCommand: Command {
     try report(file, context)
   }
 
-  private func report(_ file: StoredFile, _ context: CommandContext) throws(CommandError) {
+  func report(_ file: StoredFile, _ context: CommandContext) throws(CommandError) {
     let report = FileReport(file)
     if context.output.isJSON {
       try context.output.result(report.json)
@@ -183,7 +224,7 @@ struct PutCommand: Command {
   }
 
   /// A store that swallows its own files changes while it reads them.
-  private func checkOutsideStore(_ path: [UInt8], _ context: CommandContext) throws(CommandError) {
+  func checkOutsideStore(_ path: [UInt8], _ context: CommandContext) throws(CommandError) {
     guard let store = ConsolePath.canonical(context.stores.path.bytes), let source = ConsolePath.canonical(path) else {
       return
     }

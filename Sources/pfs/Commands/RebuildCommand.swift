@@ -37,7 +37,9 @@ struct RebuildCommand: Command {
         at: context.settings.storePath, context.settings.store, cancellation: context.cancellation,
         onFinding: { finding in
           // Without anybody to tell there is no use in going on.
-          do throws(CommandError) { try FindingReport(finding).write(to: context.output) } catch {
+          do throws(CommandError) {
+            try context.output.results(FindingReport(finding).text(isJSON: context.output.isJSON) + "\n")
+          } catch {
             context.cancellation.cancel()
           }
         })
@@ -57,6 +59,7 @@ struct RebuildCommand: Command {
     }
     output.notice(
       "\(summary.fileCount) files of \(ByteSize.text(summary.byteCount)) in \(summary.segmentCount) segments; "
-        + (summary.findingCount == 0 ? "nothing is damaged" : "\(summary.findingCount) things are damaged"))
+        + (summary.findingCount == 0
+          ? "nothing is damaged" : "\(summary.findingCount) \(summary.findingCount == 1 ? "finding" : "findings")"))
   }
 }

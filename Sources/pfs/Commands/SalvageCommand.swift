@@ -69,7 +69,9 @@ private final class SalvageReport: Sendable {
   func add(_ finding: Finding) {
     let report = FindingReport(finding)
     write(report.json)
-    attempt { () throws(CommandError) in try report.write(to: context.output) }
+    attempt { () throws(CommandError) in
+      try context.output.results(report.text(isJSON: context.output.isJSON) + "\n")
+    }
   }
 
   func add(_ file: SalvagedFile) {

@@ -55,6 +55,7 @@ struct StatsCommand: Command {
       "space_amplification": .double(statistics.spaceAmplification),
       "segment_size": integer(statistics.segmentByteCount),
       "part_size": integer(statistics.partByteCount),
+      "quota": statistics.quotaByteCount.map(integer) ?? .null,
       "memory_limit": integer(statistics.memoryLimitByteCount),
       "workers": integer(statistics.workerCount),
     ]
@@ -79,6 +80,7 @@ struct StatsCommand: Command {
       ("space amplification", "\(amplification / 100).\(hundredths < 10 ? "0" : "")\(hundredths)"),
       ("segment size", ByteSize.text(statistics.segmentByteCount)),
       ("part size", ByteSize.text(statistics.partByteCount)),
+      ("quota", statistics.quotaByteCount.map(ByteSize.text) ?? "none"),
       ("memory limit", ByteSize.text(statistics.memoryLimitByteCount)),
       ("workers", String(statistics.workerCount)),
     ]

@@ -3,8 +3,8 @@ import CommandSupport
 /// What `help` says in the shell.
 enum ShellHelp {
   static let commands: [any Command.Type] = [
-    PutCommand.self, GetCommand.self, DeleteCommand.self, ListCommand.self, InfoCommand.self, StatsCommand.self,
-    HelpCommand.self,
+    PutCommand.self, GetCommand.self, DeleteCommand.self, ListCommand.self, InfoCommand.self, VerifyCommand.self,
+    StatsCommand.self, HelpCommand.self,
   ]
 
   /// What only the shell has.

@@ -1,0 +1,101 @@
+import CLMDB
+import CLMDBGuard
+import Glibc
+
+/// What an environment takes up, and whether its pages hold together.
+extension Environment {
+  /// What the environment takes up now; takes a reader slot meanwhile.
+  /// - Complexity: O(free pages).
+  public func statistics() throws(LMDBError) -> EnvironmentStatistics {
+    let transaction = try beginRead()
+    let (pages, information) = try unsafe measure(during: transaction)
+    return EnvironmentStatistics(
+      pageByteCount: Int(pages.ms_psize), mapByteCount: unsafe information.me_mapsize,
+      lastPageNumber: unsafe information.me_last_pgno, freePageCount: try transaction.freePageCount(),
+      lastTransactionNumber: unsafe information.me_last_txnid,
+      highestReaderCount: Int(unsafe information.me_numreaders),
+      maximumReaderCount: Int(unsafe information.me_maxreaders))
+  }
+
+  /// What LMDB says about pages and the environment, while a transaction keeps the map in place.
+  private func measure(
+    during transaction: borrowing ReadTransaction
+  ) throws(LMDBError) -> (pages: MDB_stat, information: MDB_envinfo) {
+    var pages = MDB_stat()
+    var information = unsafe MDB_envinfo()
+    // Safe: the environment is open as long as `self` lives, and both results outlive the calls.
+    try check(unsafe pfs_mdb_env_stat(pointer, &pages), "mdb_env_stat")
+    try check(unsafe pfs_mdb_env_info(pointer, &information), "mdb_env_info")
+    return unsafe (pages, information)
+  }
+
+  /// Throws when the file was cut short: reading a page that it lost would raise SIGBUS.
+  ///
+  /// A sound file may be shorter than its last page number says, when LMDB took pages and gave them
+  /// back without writing them; but then all pages that it lacks are free.
+  func checkFileLength() throws(LMDBError) {
+    let transaction = try beginRead()
+    let (pages, information) = try unsafe measure(during: transaction)
+    var descriptor: Int32 = -1
+    var status = stat()
+    // Safe: the environment is open, and both results outlive the calls.
+    try LMDBError.check(unsafe mdb_env_get_fd(pointer, &descriptor), "mdb_env_get_fd")
+    guard unsafe fstat(descriptor, &status) == 0 else { throw LMDBError(code: errno, operation: "fstat") }
+    let filePageCount = Int(status.st_size) / Int(pages.ms_psize)
+    let missingPageCount = unsafe information.me_last_pgno + 1 - filePageCount
+    guard missingPageCount > 0 else { return }
+    let freePageCount = try transaction.freePageCount(from: filePageCount)
+    guard freePageCount >= missingPageCount else {
+      throw LMDBError(
+        code: MDB_CORRUPTED, operation: "mdb_env_open",
+        detail: """
+          data.mdb has \(filePageCount) pages and lacks \(missingPageCount), \
+          of which only \(freePageCount) are free
+          """)
+    }
+  }
+
+  /// Throws when the newest snapshot does not hold together, or is not the newest that there was.
+  ///
+  /// Leaves are checked where they are used. The snapshot before is intact too, as long as the newest is in use.
+  /// - Complexity: O(branch pages + free pages).
+  func checkPages() throws(LMDBError) {
+    // A writer may have gone on before the meta page was read, and will not do so each time.
+    for _ in 0..<1_000 {
+      let transaction = try beginRead()
+      let number = unsafe UInt64(mdb_txn_id(try transaction.running))
+      let newest = try MetaPages.snapshot(Int(number % 2), pageReader)
+      guard newest.transactionNumber == number else { continue }
+      var check = SnapshotCheck(pageReader, newest)
+      try check.collectFreePages()
+      try check.collectTables()
+      let earlier = try MetaPages.snapshot(Int((number + 1) % 2), pageReader)
+      guard number > 0, earlier.transactionNumber == number - 1 else { return }
+      var earlierCheck = SnapshotCheck(pageReader, earlier)
+      try earlierCheck.collectFreePages()
+      return
+    }
+  }
+
+  /// The pages of the snapshot that a write transaction, the running one, begins with.
+  func pagesToWrite(after transactionNumber: Int) throws(LMDBError) -> SnapshotPages {
+    let number = UInt64(transactionNumber) - 1
+    let snapshot = try MetaPages.snapshot(Int(number % 2), pageReader)
+    guard snapshot.transactionNumber == number else {
+      throw LMDBError(
+        code: MDB_CORRUPTED, operation: "mdb_txn_begin",
+        detail: "the last transaction was \(number), the meta page says \(snapshot.transactionNumber)")
+    }
+    var check = SnapshotCheck(pageReader, snapshot)
+    try check.collectFreePages()
+    return SnapshotPages(self, lastPage: snapshot.lastPage, freePages: check.pages)
+  }
+
+  /// The highest page number ever used.
+  func lastPageNumber() throws(LMDBError) -> UInt64 {
+    var information = unsafe MDB_envinfo()
+    // Safe: the environment is open as long as `self` lives, and the result outlives the call.
+    try check(unsafe pfs_mdb_env_info(pointer, &information), "mdb_env_info")
+    return unsafe UInt64(information.me_last_pgno)
+  }
+}

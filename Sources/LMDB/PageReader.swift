@@ -1,0 +1,63 @@
+import CLMDB
+import Glibc
+
+/// Reads pages of `data.mdb` beside LMDB: what cannot be read is an error, not a signal.
+struct PageReader {
+  /// Open as long as the environment is.
+  let descriptor: Int32
+  let pageByteCount: Int
+
+  /// The bytes of page `number`, and of those after it that belong to the same value.
+  func bytes(ofPage number: UInt64, pageCount: Int = 1) throws(LMDBError) -> [UInt8] {
+    let wantedByteCount = pageCount * pageByteCount
+    var readByteCount = 0
+    // Safe: `pread` is given the room of the buffer and says how much of it was filled.
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: wantedByteCount) { buffer, count in
+      repeat {
+        readByteCount = unsafe pread(
+          descriptor, buffer.baseAddress, wantedByteCount, off_t(clamping: number) * off_t(pageByteCount))
+      } while readByteCount < 0 && errno == EINTR
+      count = max(readByteCount, 0)
+    }
+    guard readByteCount >= 0 else {
+      let code = errno
+      throw LMDBError(damaged: number, "it cannot be read (errno \(code))")
+    }
+    guard bytes.count == wantedByteCount else {
+      throw LMDBError(damaged: number, "the file ends after \(bytes.count) of its \(wantedByteCount) bytes")
+    }
+    return bytes
+  }
+
+  /// The page `number` of a table, checked.
+  func treePage(_ number: UInt64, _ order: TreePage.Order = .bytes) throws(LMDBError) -> TreePage {
+    try TreePage(try bytes(ofPage: number), number: number, order: order)
+  }
+}
+
+/// What LMDB knows of one table (`MDB_db` in mdb.c).
+struct TableRecord {
+  static let byteCount = 48
+  private static let depthOffset = 6
+  private static let rootOffset = 40
+  private static let noPage = UInt64.max
+
+  /// The number of pages from the root to a leaf, both counted.
+  let depth: Int
+  /// Nil when the table is empty.
+  let root: UInt64?
+
+  init(_ bytes: [UInt8], of name: String) throws(LMDBError) {
+    guard bytes.count == Self.byteCount else {
+      throw LMDBError(code: MDB_CORRUPTED, operation: "data.mdb", detail: "table \(name): \(bytes.count) bytes")
+    }
+    depth = Int(bytes.number(at: Self.depthOffset, byteCount: 2))
+    let number = bytes.number(at: Self.rootOffset, byteCount: 8)
+    root = number == Self.noPage ? nil : number
+    // LMDB goes down 32 pages at most.
+    guard (1...32).contains(depth) == (root != nil), depth <= 32 else {
+      throw LMDBError(
+        code: MDB_CORRUPTED, operation: "data.mdb", detail: "table \(name): root \(number) of depth \(depth)")
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import CLMDB
+import CLMDBGuard
+
+/// The pages of the snapshot that a transaction began with, checked before LMDB changes them, and where it finds nothing.
+///
+/// A value that is found proves itself, by a checksum that its owner puts there. A key that is not found does not: a
+/// flipped bit may have led past it. And what LMDB changes it also moves about, by lengths that it takes from the page.
+final class SnapshotPages {
+  private let environment: Environment
+  /// Nil until it is needed.
+  private var lastPage: UInt64?
+  /// The free pages, for a transaction that writes.
+  private let freePages: PageSet?
+  private var records: [MDB_dbi: TableRecord] = [:]
+  /// The leaf that was checked last, for each table: keys are often put in order.
+  private var leaves: [MDB_dbi: TreePath.Leaf] = [:]
+
+  init(_ environment: Environment, lastPage: UInt64? = nil, freePages: PageSet? = nil) {
+    self.environment = environment
+    self.lastPage = lastPage
+    self.freePages = freePages
+  }
+
+  /// Checks what LMDB will change to put `key`, or to delete it.
+  func check<Access>(
+    _ table: Table, _ key: [UInt8], deletes: Bool, in transaction: borrowing Transaction<Access>
+  ) throws(LMDBError) {
+    if !deletes, let leaf = leaves[table.identifier], leaf.isFor(key) { return }
+    leaves[table.identifier] = try path(table, transaction).leaf(.at, key, checksNeighbours: deletes)
+  }
+
+  /// The keys next to `key`, which was not found, in a leaf or two that are sound: none but these may have been `key`.
+  func neighbours<Access>(
+    _ table: Table, _ key: [UInt8], in transaction: borrowing Transaction<Access>
+  ) throws(LMDBError) -> [[UInt8]] {
+    let path = try path(table, transaction)
+    guard let leaf = try path.leaf(.at, key) else { return [] }
+    let position = leaf.page.count(below: key, orEqual: false)
+    // At the edge, the key that separates two leaves may be the one that is wrong.
+    if position == 0, let low = leaf.low { _ = try path.leaf(.before, low) }
+    if position == leaf.page.entryCount, let high = leaf.high { _ = try path.leaf(.at, high) }
+    return (position - 1...position + 1).filter { (0..<leaf.page.entryCount).contains($0) }
+      .map { Array(leaf.page.key(at: $0)) }
+  }
+
+  /// Checks the leaves from that of `first` to that of `last`, or to the end of the table.
+  func checkLeaves<Access>(
+    _ table: Table, from first: [UInt8]?, through last: [UInt8]?, in transaction: borrowing Transaction<Access>
+  ) throws(LMDBError) {
+    let path = try path(table, transaction)
+    var leaf = try path.leaf(.at, first)
+    while let high = leaf?.high {
+      if let last, last.lexicographicallyPrecedes(high) { return }
+      leaf = try path.leaf(.at, high)
+    }
+  }
+
+  private func path<Access>(
+    _ table: Table, _ transaction: borrowing Transaction<Access>
+  ) throws(LMDBError) -> TreePath {
+    let record: TableRecord
+    if let known = records[table.identifier] {
+      record = known
+    } else {
+      record = try TableRecord(try transaction.tableRecord(table), of: table.name)
+      records[table.identifier] = record
+    }
+    if lastPage == nil { lastPage = try environment.lastPageNumber() }
+    let highest = lastPage ?? 0
+    return TreePath(reader: environment.pageReader, record: record, lastPage: highest, freePages: freePages)
+  }
+}
+
+extension TreePath.Leaf {
+  /// Whether `key` belongs into this leaf.
+  fileprivate func isFor(_ key: [UInt8]) -> Bool {
+    let isBelow = low.map { key.lexicographicallyPrecedes($0) } ?? false
+    let isAbove = high.map { !key.lexicographicallyPrecedes($0) } ?? false
+    return !isBelow && !isAbove
+  }
+}

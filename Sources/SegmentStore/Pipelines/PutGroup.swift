@@ -1,0 +1,130 @@
+import LMDB
+import StorageIO
+
+/// Files that are stored one after another, or several at once, and become visible together or not at all.
+///
+/// Each is stored as any other, but enters the index as `writing`: durable and invisible. ``publish()`` makes all of them
+/// visible in one commit of the index, with one commit record that names them all; so after a crash at any moment all
+/// are there or none is. In memory there is only the id of each. One that is neither published nor rolled back when
+/// the process ends is rolled back by the next open.
+public final class PutGroup: Sendable {
+  private struct State {
+    var files: [FileID] = []
+    /// Those that are being stored, too.
+    var begunCount = 0
+  }
+
+  /// What publishing takes for each file: pages of the index that its entry and its name are on, until they are durable.
+  static let fileByteCount = 8 << 10
+  /// The share of a segment that the commit record may take.
+  private static let commitShare = 4
+
+  let store: Store
+  private let state = Monitor(State())
+
+  init(_ store: Store) { self.store = store }
+
+  /// The most files that can be published together.
+  public var maximumFileCount: Int {
+    min(
+      store.budget.unreservedByteCount / PutGroup.fileByteCount,
+      store.superblock.segmentByteCount / PutGroup.commitShare / 8)
+  }
+
+  /// Stores a file that becomes visible with the others.
+  /// - Returns: Its id. On return it is durable, and no reader sees it.
+  /// - Throws: As ``Store/put(_:as:_:cancellation:progress:)``; `.invalidArgument` when there are too many. The others
+  ///   stay as they are: publish or roll back.
+  @discardableResult public func put(
+    _ source: PutSource, as name: FileName, _ options: PutOptions = PutOptions(),
+    cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
+  ) throws(StoreError) -> FileID {
+    try PutPipeline(
+      store: store, session: try store.writerSession(), name: name, options: options, group: self,
+      cancellation: cancellation,
+      progress: progress
+    ).run(source).id
+  }
+
+  /// Makes all files visible at once. No put of the group may run; afterwards the group is empty.
+  /// - Returns: Their ids, in order.
+  /// - Throws: `.noSpace`, `.cancelled`, `.io`: none is visible, and the group is as it was. `.durabilityUnknown`: the
+  ///   next open shows all or none.
+  public func publish(cancellation: Cancellation = Cancellation()) throws(StoreError) -> [FileID] {
+    let ids = state.withLock { $0.files.sorted() }
+    guard !ids.isEmpty else { return [] }
+    try cancellation.check()
+    let memory = try store.budget.lease(ids.count * PutGroup.fileByteCount, cancellation)
+    defer { withExtendedLifetime(memory) {} }
+    let session = try store.writerSession()
+    let (index, quota, writer) = (try store.index, store.quota, session.writer)
+    try session.perform(
+      IndexJob(publishing: ids) { (transaction, journal) throws(StoreError) in
+        for id in ids {
+          guard var entry = try index.files.file(id, in: transaction), entry.state == .writing,
+            entry.writer == writer
+          else { throw StoreError(.io, "file \(id) was taken away before it was published") }
+          entry.state = .ready
+          entry.commit = journal.commit
+          try index.files.setReady(id, entry, in: transaction)
+        }
+        try quota.check(0, journal.commitLocation, index.segments, in: transaction)
+      })
+    state.withLock { $0 = State() }
+    return ids
+  }
+
+  /// Takes all files out again, which gives their space back. No put of the group may run; afterwards it is empty.
+  ///
+  /// Where that fails, whoever opens the store after this process has ended does it.
+  public func rollBack() {
+    let ids = state.withLock { state in
+      defer { state = State() }
+      return state.files
+    }
+    if ids.isEmpty { return }
+    do throws(StoreError) {
+      let session = try store.writerSession()
+      let reclamation = Reclamation(store: store, perform: session.perform)
+      do throws(StoreError) {
+        try reclamation.rollBack(ids, writer: session.writer)
+      } catch  where error.code == .noSpace {
+        try store.reserve.release()
+        try reclamation.rollBack(ids, writer: session.writer)
+      }
+    } catch {
+      // What is still entered keeps the entry of this writer, and so is found.
+    }
+  }
+
+  // MARK: For the pipeline
+
+  /// Counts a put that begins; ``add(_:)`` or ``abandon()`` ends it.
+  func begin() throws(StoreError) {
+    let maximum = maximumFileCount
+    let isFull = state.withLock { state in
+      if state.begunCount < maximum { state.begunCount += 1; return false }
+      return true
+    }
+    guard isFull else { return }
+    if store.budget.unreservedByteCount / PutGroup.fileByteCount > maximum {
+      throw StoreError(
+        .invalidArgument, "more than \(maximum) files in one batch: its commit record must fit into a segment",
+        advice: "store them in several batches")
+    }
+    throw StoreError(
+      .memoryLimitTooSmall,
+      "more than \(maximum) files in one batch: each takes \(describe(PutGroup.fileByteCount)) of the memory limit of "
+        + describe(store.budget.limitByteCount),
+      advice: "raise the limit with --memory, or store them in several batches")
+  }
+
+  func add(_ id: FileID) { state.withLock { $0.files.append(id) } }
+
+  func abandon() { state.withLock { $0.begunCount -= 1 } }
+}
+
+extension Store {
+  /// A group of files that become visible together.
+  public func beginGroup() -> PutGroup { PutGroup(self) }
+}
