@@ -34,7 +34,7 @@ private func corpora(_ byteCount: Int, seed: UInt64) -> [[UInt8]] {
 
   @Test("give back at every level what they were given, at every boundary of length", arguments: Method.all)
   func lengths(method: Method) throws {
-    for byteCount in [0, 1, 2, 15, 16, 17, 255, 4095, 4096, 4097, 16384, 16385, 40_000] {
+    for byteCount in [0, 1, 17, 4095, 4096, 16_385] {
       for raw in corpora(byteCount, seed: UInt64(byteCount)) { try roundTrip(raw, method) }
     }
   }
