@@ -70,7 +70,7 @@ let package = Package(
       name: "FaultInjection", path: "Tests/FaultInjection", cSettings: cSettings,
       // Nothing of Swift: the library is loaded into programs that have their own.
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-nostartfiles"])]),
-    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .target(name: "TestSupport", dependencies: ["SegmentStore"], path: "Tests/TestSupport"),
     tests("StorageIOTests", ["StorageIO", "TestSupport"]),
     tests("LMDBTests", ["LMDB", "TestSupport"]),
     tests("CodecsTests", ["Codecs", "CZlib", "CISAL", "CDeflate"]),

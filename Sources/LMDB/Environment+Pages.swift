@@ -69,12 +69,29 @@ extension Environment {
       var check = SnapshotCheck(pageReader, newest)
       try check.collectFreePages()
       try check.collectTables()
-      let earlier = try MetaPages.snapshot(Int((number + 1) % 2), pageReader)
-      guard number > 0, earlier.transactionNumber == number - 1 else { return }
-      var earlierCheck = SnapshotCheck(pageReader, earlier)
-      try earlierCheck.collectFreePages()
+      return try checkIsNewest(number)
+    }
+  }
+
+  /// Throws when the other meta page holds the snapshot that comes after transaction `number`, whole but for its number.
+  ///
+  /// What a crash left of a meta page that was being written is no such snapshot: its number is written last, and as long
+  /// as that is the old one, LMDB does not look at the rest.
+  private func checkIsNewest(_ number: UInt64) throws(LMDBError) {
+    var later: MetaPages.Snapshot
+    do throws(LMDBError) {
+      later = try MetaPages.snapshot(Int((number + 1) % 2), pageReader)
+      guard later.transactionNumber < number else { return }
+      later.transactionNumber = number + 1
+      var check = SnapshotCheck(pageReader, later)
+      try check.collectFreePages()
+      try check.collectTables()
+    } catch  where error.isDamaged {
       return
     }
+    throw LMDBError(
+      code: MDB_CORRUPTED, operation: "mdb_env_open",
+      detail: "data.mdb: a meta page holds transaction \(number + 1) and has another number")
   }
 
   /// The pages of the snapshot that a write transaction, the running one, begins with.

@@ -20,8 +20,7 @@ struct PageReader {
       count = max(readByteCount, 0)
     }
     guard readByteCount >= 0 else {
-      let code = errno
-      throw LMDBError(damaged: number, "it cannot be read (errno \(code))")
+      throw LMDBError(code: errno, operation: "pread", detail: "data.mdb, page \(number)")
     }
     guard bytes.count == wantedByteCount else {
       throw LMDBError(damaged: number, "the file ends after \(bytes.count) of its \(wantedByteCount) bytes")

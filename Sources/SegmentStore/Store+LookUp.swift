@@ -7,7 +7,9 @@ extension Store {
   public func file(_ id: FileID) throws(StoreError) -> StoredFile? {
     let index = try index
     return try index.read { (transaction) throws(StoreError) in
-      try index.files.file(id, in: transaction).map { StoredFile(id, $0) }
+      guard let entry = try index.files.file(id, in: transaction) else { return nil }
+      try index.files.checkName(id, entry, in: transaction)
+      return StoredFile(id, entry)
     }
   }
 

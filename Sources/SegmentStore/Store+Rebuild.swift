@@ -38,11 +38,36 @@ extension Store {
         into: making.path, RebuildScratch(in: making.scratchPath, batchCount: rebuild.batchCount))
       try cancellation.check()
       try making.publish()
+      try Rebuild.tidy(segments, summary)
       store.reserve.refill()
       return summary
     } catch {
       making.drop()
       throw error
+    }
+  }
+}
+
+extension Rebuild {
+  /// What is named like a segment and is none gets another name, so that nothing takes it for one and removes it; what is
+  /// not used goes. For when the new index, which names neither, is in place.
+  static func tidy(_ segments: Directory, _ summary: RebuildSummary) throws(StoreError) {
+    try translating { () throws(SystemCallFailure) in
+      for id in summary.unusedSegments { try segments.removeFile(id.fileName) }
+      for id in summary.strangeSegments {
+        try segments.rename(id.fileName, to: freeName(id, segments), replacing: false)
+      }
+      try segments.sync()
+    }
+  }
+
+  static func asideName(of id: SegmentID) -> FilePath { FilePath(bytes: id.fileName + Array(".unknown".utf8)) }
+
+  private static func freeName(_ id: SegmentID, _ segments: Directory) throws(SystemCallFailure) -> [UInt8] {
+    var name = asideName(of: id).bytes
+    while true {
+      do throws(SystemCallFailure) { _ = try segments.status(of: name) } catch  where error.isNotFound { return name }
+      name.append(UInt8(ascii: "~"))
     }
   }
 }
@@ -63,7 +88,10 @@ struct IndexReplacement {
   init(in store: StoreDirectory) throws(StoreError) {
     directory = try translating { () throws(SystemCallFailure) in
       let path = store.path.appending(Index.directoryName)
-      do throws(SystemCallFailure) { try Directory.make(path) } catch  where error.isExists {}
+      do throws(SystemCallFailure) {
+        try Directory.make(path)
+        try Directory.open(store.path).sync()
+      } catch  where error.isExists {}
       return try Directory.open(path)
     }
     drop()

@@ -26,6 +26,8 @@ public final class Store: Sendable {
     package var recoversAtOpen = true
     /// False for those who look at the segments alone: whatever needs the index then fails.
     package var opensIndex = true
+    /// Puts that are about to be gone on with.
+    package var resumedNames = ResumedNames()
     /// Nil: the store's own. Otherwise the directory of an index that was made elsewhere, for looking only.
     package var indexDirectory: FilePath?
 
@@ -47,10 +49,15 @@ public final class Store: Sendable {
   let zeroDigests = ZeroDigests()
   let quota: Quota
   private let isMapped: Bool
-  private let openLock: ByteLock
   private let session = Monitor(SessionState.none)
-  /// Nil once the store is closed.
-  private let openIndex: Monitor<Index?>
+  /// Nil once the store is closed: from then on its index may be made anew.
+  private let open: Monitor<Open?>
+
+  /// The index, unless it is not wanted, and the lock that says that somebody uses the store.
+  private struct Open {
+    let index: Index?
+    let lock: ByteLock
+  }
 
   /// The writing side, which comes with the first write.
   private enum SessionState {
@@ -93,12 +100,12 @@ public final class Store: Sendable {
     guard let lock = try locks.acquire(.store, .shared, timeoutSeconds: configuration.lockTimeoutSeconds) else {
       throw StoreError(.busy, "'\(path)': its index is being rebuilt")
     }
-    openLock = lock
     segmentDirectory = try directory.openSegments()
     reader = SegmentReader(
       directory: segmentDirectory, segmentByteCount: superblock.segmentByteCount,
       storePrefix: superblock.uuid.prefix)
-    openIndex = Monitor(configuration.opensIndex ? try directory.openIndex(in: configuration.indexDirectory) : nil)
+    let index = configuration.opensIndex ? try directory.openIndex(in: configuration.indexDirectory) : nil
+    self.open = Monitor(Open(index: index, lock: lock))
     if configuration.recoversAtOpen && configuration.opensIndex {
       IndexReplacement.removeLeftovers(in: directory)
       try recover()
@@ -127,7 +134,7 @@ public final class Store: Sendable {
     }
     workers.close()
     // The index closes with its last user, so that the same process may open the store again.
-    defer { openIndex.withLock { $0 = nil } }
+    defer { self.open.withLock { $0 = nil } }
     guard let open else { return }
     defer { reserve.refill() }
     try open.close(of: self)
@@ -172,21 +179,23 @@ public final class Store: Sendable {
 
   /// Deletes a file. On return it is gone for good, and its space given back where the file system can.
   ///
-  /// Waits for the readers of this file, at most the lock timeout. Works on a full disk.
+  /// Waits for the readers of this file, at most the lock timeout. Works on a full disk. A file whose put was interrupted
+  /// and waits to be gone on with can be deleted, too.
   /// - Throws: `.notFound`, `.busy`, `.cancelled`, `.noSpace`, `.io`.
   public func delete(_ id: FileID, cancellation: Cancellation = Cancellation()) throws(StoreError) {
-    _ = try readyEntry(id)
+    _ = try deletableEntry(id)
     let lock = try lock(id, .exclusive, cancellation)
     defer { withExtendedLifetime(lock) {} }
+    let entry = try deletableEntry(id)
     let session = try writerSession()
     try session.checkUsable()
     let reclamation = Reclamation(store: self, perform: session.perform)
     do throws(StoreError) {
-      try reclamation.delete(id, writer: session.writer)
+      try reclamation.begin(id, entry, by: session.writer)
     } catch  where error.code == .noSpace {
       // Even a delete needs a few pages: those that were set aside for it.
       try reserve.release()
-      try reclamation.delete(id, writer: session.writer)
+      try reclamation.begin(id, entry, by: session.writer)
     }
     // From here on the file is gone for good; what cannot be given back now is given back by the next open.
     do throws(StoreError) {
@@ -204,7 +213,7 @@ public final class Store: Sendable {
 
   var index: Index {
     get throws(StoreError) {
-      guard let index = openIndex.withLock({ $0 }) else { throw StoreError(.invalidArgument, "the store is closed") }
+      guard let index = open.withLock({ $0?.index }) else { throw StoreError(.invalidArgument, "the store is closed") }
       return index
     }
   }
@@ -273,7 +282,14 @@ public final class Store: Sendable {
     return (lock, try readyEntry(id))
   }
 
-  private func lock(
+  private func deletableEntry(_ id: FileID) throws(StoreError) -> FileEntry {
+    let index = try index
+    let entry = try index.read { (transaction) throws(StoreError) in try index.files.file(id, in: transaction) }
+    if let entry, entry.isInterrupted { return entry }
+    return try readyEntry(id)
+  }
+
+  func lock(
     _ id: FileID, _ mode: ByteLock.Mode, _ cancellation: Cancellation
   ) throws(StoreError) -> ByteLock {
     let lock = try locks.acquire(

@@ -12,6 +12,8 @@ public struct StoredFile: Hashable, Sendable {
   public let id: FileID
   public let name: FileName
   public let status: Status
+  /// Whether it is `writing` and nobody stores it: a put that was interrupted, to be gone on with or deleted.
+  public let isInterrupted: Bool
   /// The size of the file, in bytes; what has been entered so far while it is `writing`.
   public let byteCount: Int
   /// What its parts take as they are stored, without headers.
@@ -35,6 +37,7 @@ public struct StoredFile: Hashable, Sendable {
       case .ready: .ready
       case .deleting: .deleting
       }
+    isInterrupted = entry.isInterrupted
     byteCount = manifest.byteCount
     storedByteCount = manifest.storedByteCount
     createdNanoseconds = manifest.createdNanoseconds

@@ -47,6 +47,14 @@ extension File {
     _ = pfs_start_writeback(descriptor, Int64(range.lowerBound), Int64(range.count))
   }
 
+  /// Takes the pages of the file that are durable and that nobody has mapped out of the page cache, so that the next read
+  /// comes from the device. For measuring.
+  public func forgetCached() throws(SystemCallFailure) {
+    // This call gives its error back, and sets no errno.
+    let error = posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+    if error != 0 { throw SystemCallFailure(call: "posix_fadvise", subject: subject, errorNumber: error) }
+  }
+
   /// Gives a file that was opened `.unnamed` its name in `directory`; never replaces.
   public func publish(under name: [UInt8], in directory: Directory) throws(SystemCallFailure) {
     let source = FilePath("/proc/self/fd/\(descriptor)")

@@ -5,9 +5,11 @@ import Console
 enum BenchCommand {
   static let version = "0.1.0"
 
+  private static let names = ["sweep", "index", "small"]
+
   /// Subcommands that are described and not there yet.
   private static let laterNames = [
-    "peers", "limit", "small", "churn", "index", "staging", "typed", "report", "torture",
+    "peers", "limit", "churn", "staging", "typed", "report", "torture",
   ]
 
   private static let table = OptionTable([
@@ -16,10 +18,11 @@ enum BenchCommand {
   ])
 
   private static let help = CommandHelp(
-    usages: ["pfs-bench sweep [OPTIONS]", "pfs-bench SUBCOMMAND --help", "pfs-bench --version"],
+    usages: names.map { "pfs-bench \($0) [OPTIONS]" } + ["pfs-bench SUBCOMMAND --help", "pfs-bench --version"],
     summary: """
       Measures pfs. 'sweep' gives put and get throughput and peak memory against the memory limit, beside the bare \
-      work of zlib in the same run.
+      work of zlib in the same run; 'index' the open of a store with very many parts, a range out of a large file, \
+      rebuild and verify; 'small' very many small files, and many writers against one.
       """,
     sections: [CommandHelp.Section("Options", table)],
     notes: [
@@ -55,11 +58,13 @@ enum BenchCommand {
     let name = DisplayName.escaped(first)
     switch name {
     case "sweep": try SweepCommand.run(rest)
+    case "index": try IndexCommand.run(rest)
+    case "small": try SmallCommand.run(rest)
     case BareZlib.subcommandName: try BareZlib.run(rest)
     case _ where laterNames.contains(name):
-      throw BenchFailure(.usage, "'\(name)' is not in this version; there is 'sweep'")
+      throw BenchFailure(.usage, "'\(name)' is not in this version; there are \(names.joined(separator: ", "))")
     default:
-      let suggestion = Spelling.suggestion(for: name, among: ["sweep"]).map { "; did you mean '\($0)'?" } ?? ""
+      let suggestion = Spelling.suggestion(for: name, among: names).map { "; did you mean '\($0)'?" } ?? ""
       throw BenchFailure(.usage, "no subcommand '\(name)'\(suggestion)")
     }
   }

@@ -15,6 +15,18 @@ struct PFSProgram: Sendable {
     return text.split(separator: "\n").first.map(String.init) ?? "unknown"
   }
 
+  /// Whether this pfs has the command, with that option.
+  func has(option: String, of command: String) throws(BenchFailure) -> Bool {
+    let help = try interruption.run(path.bytes, ["help", command].map(word))
+    return help.outcome.exitStatus == 0 && String(decoding: help.outcome.standardOutput, as: UTF8.self).contains(option)
+  }
+
+  /// Runs a command on `store`, which must succeed; `operands` are paths, or what else need not be text.
+  func run(_ words: [String], store: FilePath, operands: [[UInt8]] = []) throws(BenchFailure) -> ProgramRun {
+    let options = [word("--store"), store.bytes, word("--workers"), word("\(workerCount)"), word("--no-progress")]
+    return try run(options + words.map(word) + operands)
+  }
+
   /// Stores `file` in the new store `store`; returns what it took and the id.
   func put(
     _ file: FilePath, store: FilePath, limit: MemoryLimit

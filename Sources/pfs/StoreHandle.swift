@@ -13,25 +13,28 @@ final class StoreHandle: Sendable {
   }
 
   let path: FilePath
-  private let configuration: Store.Configuration
+  private let configuration: Monitor<Store.Configuration>
   private let partByteCount: Int?
   private let state = Monitor(State.closed)
 
   init(_ settings: Settings) {
     path = settings.storePath
-    configuration = settings.store
+    configuration = Monitor(settings.store)
     partByteCount = settings.partByteCount
   }
 
+  /// Says which interrupted puts an open that is still to come has to keep.
+  func willResume(_ names: ResumedNames) { configuration.withLock { $0.resumedNames = names } }
+
   /// The store, which must be there.
   func store() throws(StoreError) -> Store {
-    try store { () throws(StoreError) in try Store(at: path, configuration) }
+    try store { () throws(StoreError) in try openStore() }
   }
 
   /// The store, which must be there and is left as it is, whatever a writer that died has left in it.
   func storeToLookAt() throws(StoreError) -> Store {
     try store { () throws(StoreError) in
-      var configuration = configuration
+      var configuration = configuration.withLock { $0 }
       configuration.recoversAtOpen = false
       return try Store(at: path, configuration)
     }
@@ -39,7 +42,7 @@ final class StoreHandle: Sendable {
 
   /// The segments of the store without its index: a store of its own, which belongs to the caller.
   func segmentsAlone() throws(StoreError) -> Store {
-    var configuration = configuration
+    var configuration = configuration.withLock { $0 }
     configuration.opensIndex = false
     return try Store(at: path, configuration)
   }
@@ -49,7 +52,7 @@ final class StoreHandle: Sendable {
   func storeMakingOne(made: (FilePath) -> Void) throws(StoreError) -> Store {
     try store { () throws(StoreError) in
       do throws(StoreError) {
-        return try Store(at: path, configuration)
+        return try openStore()
       } catch  where error.code == .noStore || error.code == .notAStore {
         do throws(StoreError) {
           try Store.create(at: path, creationOptions)
@@ -57,10 +60,12 @@ final class StoreHandle: Sendable {
         } catch  where error.code == .exists {
           // Made by another process meanwhile, or something that is not a store and not empty: opening it tells.
         }
-        return try Store(at: path, configuration)
+        return try openStore()
       }
     }
   }
+
+  private func openStore() throws(StoreError) -> Store { try Store(at: path, configuration.withLock { $0 }) }
 
   /// What a new store is like, unless its maker says otherwise.
   var creationOptions: Store.CreationOptions {

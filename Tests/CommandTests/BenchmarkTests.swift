@@ -31,7 +31,73 @@ import Testing
     }
   }
 
+  @Test("small measures many writers against one and trees of files, and leaves nothing behind")
+  func small() throws {
+    try Sandbox.use { sandbox in
+      let figures = try figures(
+        of: "small", sandbox, "--files", "24", "--file-size", "1KiB", "--writers", "3", "--runs", "2")
+      #expect(
+        figures.keys.sorted() == [
+          "delete_tree", "get_tree", "group_commit", "list", "list_memory", "list_milliseconds", "put_tree",
+        ])
+      for (name, figure) in figures { try expectMeasured(figure, name, runCount: 2) }
+      for name in ["get_tree", "group_commit", "put_tree"] { #expect(figures[name]?["ratio"] is [String: Any]) }
+    }
+  }
+
+  @Test("index measures open, ranges, rebuild and verify, and leaves nothing behind")
+  func index() throws {
+    try Sandbox.use { sandbox in
+      let figures = try figures(of: "index", sandbox, "--parts", "300", "--size", "8MiB", "--runs", "1")
+      #expect(
+        figures.keys.sorted() == [
+          "checksum_mapped", "checksum_read", "delete_parts", "open_library", "open_program", "range",
+          "rebuild_footers",
+          "rebuild_parts", "rebuild_search", "verify_fast",
+        ])
+      for (name, figure) in figures { try expectMeasured(figure, name, runCount: 1) }
+    }
+  }
+
+  /// The figures of a report by their names, after a look at what every report carries.
+  private func figures(
+    of benchmark: String, _ sandbox: Sandbox, _ arguments: String...
+  ) throws -> [String: [String: Any]] {
+    let result = try bench(sandbox, [benchmark, "--json", "--directory", sandbox.work.text] + arguments)
+    expectDone(result)
+    let report = try #require(try JSONSerialization.jsonObject(with: Data(result.standardOutput)) as? [String: Any])
+    #expect(report["benchmark"] as? String == benchmark)
+    for member in ["machine", "versions", "commit", "input", "others_share", "started", "workers"] {
+      #expect(report[member] != nil, "no member '\(member)'")
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: sandbox.work.text).isEmpty)
+    let list = try #require(report["figures"] as? [[String: Any]])
+    return Dictionary(uniqueKeysWithValues: list.map { ($0["name"] as? String ?? "", $0) })
+  }
+
+  /// A figure has all its members and a value for each run, unless it says why it has none; nothing of how fast.
+  private func expectMeasured(_ figure: [String: Any], _ name: String, runCount: Int) throws {
+    #expect(
+      figure.keys.sorted() == [
+        "beside", "beside_value", "name", "ratio", "runs", "skipped", "target", "title", "unit", "value",
+      ])
+    guard figure["skipped"] is NSNull else {
+      #expect((figure["skipped"] as? String)?.hasPrefix("this pfs has no") == true, "\(name)")
+      return
+    }
+    let runs = try #require(figure["runs"] as? [[String: Any]])
+    // What changes the store is measured once.
+    #expect(runs.count == (["delete_parts", "rebuild_parts"].contains(name) ? 1 : runCount), "\(name)")
+    for run in runs { #expect(try #require(run["value"] as? Double) > 0, "\(name)") }
+    let value = try #require(figure["value"] as? [String: Double], "\(name)")
+    #expect(value.keys.sorted() == ["max", "median", "min"])
+  }
+
   private func bench(_ sandbox: Sandbox, _ arguments: String...) throws -> CommandResult {
+    try bench(sandbox, arguments)
+  }
+
+  private func bench(_ sandbox: Sandbox, _ arguments: [String]) throws -> CommandResult {
     try Command(
       Sandbox.executable.parent / "pfs-bench", arguments, environment: sandbox.environment,
       workingDirectory: sandbox.work

@@ -25,7 +25,7 @@ import Testing
       #expect(try sandbox.pfs("get", "-r", "/etc", "-o", "out").exitStatus == 1)
       expectDone(try sandbox.pfs("get", "/etc/pfs-hostile"))
       #expect(try files(sandbox) == ["out/pfs-hostile", "pfs-hostile", "x"])
-      #expect(try !BytePath("/etc/pfs-hostile").exists() && !BytePath("/etc/pfs-hostile-too").exists())
+      for name in ["pfs-hostile", "pfs-hostile-too"] { #expect(try !BytePath("/etc/\(name)").exists()) }
     }
   }
 
@@ -79,10 +79,11 @@ import Testing
 
   @Test("with a component that no file system takes costs that file alone")
   func longComponent() throws {
-    let long = String(repeating: "n", count: 256)
-    try withTree(["p/\(long)", "p/\(long)/a", "p/\(long.dropLast())", "p/b"]) { sandbox in
-      #expect(try sandbox.pfs("get", "-r", "p", "-o", "out").exitStatus == 1)
-      #expect(try files(sandbox) == ["out/\(long.dropLast())", "out/b", "x"])
+    let longest = String(repeating: "n", count: 255)
+    try withTree(["p/\(longest)n", "p/\(longest)n/a", "p/\(longest)", "p/b"]) { sandbox in
+      let result = try sandbox.pfs("get", "-r", "p", "-o", "out")
+      #expect(result.exitStatus == 1, "\(result)")
+      #expect(try files(sandbox) == ["out/\(longest)", "out/b", "x"])
     }
   }
 

@@ -26,7 +26,9 @@ import Testing
       #expect(
         try Set((sandbox.work / "rescue").entryNames().map { String(decoding: $0, as: UTF8.self) })
           == ["files", "versions", "unnamed", "loss-report.jsonl"])
-      if hasIndex { #expect(before.differences(in: try FileTree(below: sandbox.store)) == []) }
+      // LMDB keeps its readers in a file of the index.
+      let differences = before.differences(in: try FileTree(below: sandbox.store))
+      if hasIndex { #expect(differences.filter { !$0.contains("lock.mdb") } == []) }
     }
   }
 

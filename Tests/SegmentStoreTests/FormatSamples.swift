@@ -6,7 +6,8 @@ import Codecs
 enum Samples {
   static let uuid = StoreUUID(bytes: (1...16).map { UInt8($0) })
   static let superblock = Superblock(
-    uuid: uuid, segmentByteCount: 1 << 20, partByteCount: 8192, createdNanoseconds: 1_700_000_000_123_456_789)
+    uuid: uuid, segmentByteCount: 1 << 20, partByteCount: 8192, createdNanoseconds: 1_700_000_000_123_456_789,
+    quotaByteCount: 1 << 40)
   static let footerFileByteCount = 4096 + 640 + 5 * RecordHeader.byteCount + SegmentFooter.trailerByteCount
   static let footer = SegmentFooter(
     segment: SegmentID(rawValue: 7), storePrefix: uuid.prefix, recordCount: 5, tableOffset: 4096 + 640,
@@ -40,7 +41,8 @@ enum Samples {
     get throws {
       FileEntry(
         state: .ready, writer: WriterID(rawValue: 4), manifestLocation: location, commit: Sequence(rawValue: 9),
-        remainingPartCount: 0, manifest: try manifest(extentCount: 2, nameByteCount: 5))
+        remainingPartCount: 0, manifest: try manifest(extentCount: 2, nameByteCount: 5),
+        isResumable: true)
     }
   }
 

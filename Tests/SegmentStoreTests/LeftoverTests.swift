@@ -77,6 +77,11 @@ import Testing
     let file = try File.open(fixture.store.highWater.path, .write)
     try file.write([0xFF], at: slot * HighWater.slotByteCount + 20)
     #expect(try fixture.store.highWater.read().nextFile == (slot == 0 ? 30 : 40))
+    // The next ones write both slots again.
+    for _ in 0..<2 {
+      counters.nextFile += 10
+      try fixture.store.highWater.raise(to: counters)
+    }
     try fixture.finish()
   }
 

@@ -198,7 +198,8 @@ import Testing
   private func enterUnfinished(_ id: FileID, _ fixture: StoreFixture) throws {
     let session = try fixture.store.writerSession()
     var entry = try Samples.fileEntry
-    (entry.state, entry.writer) = (.writing, session.writer)
+    (entry.state, entry.writer, entry.isResumable) = (.writing, session.writer, false)
+    entry.commit = Sequence(rawValue: 0)
     entry.manifest.extents = []
     (entry.manifest.partCount, entry.manifest.byteCount, entry.manifest.storedByteCount) = (0, 0, 0)
     entry.manifestLocation = RecordLocation(segment: SegmentID(rawValue: 0), offset: 0, recordByteCount: 0)

@@ -25,6 +25,14 @@ public enum FilesOnDisk {
     return Int(count)
   }
 
+  /// Whether there is something, a link that leads nowhere too.
+  public static func exists(_ path: String) throws -> Bool {
+    var status = stat()
+    if lstat(path, &status) == 0 { return true }
+    guard errno == ENOENT else { throw Failure(description: "lstat \(path): errno \(errno)") }
+    return false
+  }
+
   /// Removes a directory with everything in it.
   public static func removeTree(_ path: String) {
     do { try FileManager.default.removeItem(atPath: path) } catch { print("\(path) stays behind: \(error)") }

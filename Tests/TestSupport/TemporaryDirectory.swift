@@ -11,8 +11,11 @@ public final class TemporaryDirectory: Sendable {
   public var pathBytes: [UInt8] { Array(path.utf8) }
 
   /// Makes a directory of mode 0700 below `$TMPDIR`, or below /tmp.
-  public init() throws {
-    let parent = URL(fileURLWithPath: NSTemporaryDirectory(), isDirectory: true)
+  /// - Parameter isInMemory: makes it in memory where there is a place for that: for tests that wait for no disk.
+  public init(isInMemory: Bool = false) throws {
+    let memory = "/dev/shm"
+    let place = isInMemory && access(memory, W_OK) == 0 ? memory : NSTemporaryDirectory()
+    let parent = URL(fileURLWithPath: place, isDirectory: true)
     path = parent.appendingPathComponent("pfs-tests-\(UUID().uuidString)", isDirectory: false).path
     try FileManager.default.createDirectory(
       atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])

@@ -59,6 +59,9 @@ struct FileEntry: IndexEntry, Hashable {
   }
 
   var state: State
+  /// While it is `writing`: whether it is kept when its writer dies, so that somebody can go on with it.
+  var isResumable: Bool
+  /// Nobody's, when it is 0: then the file waits to be gone on with, or to be deleted.
   var writer: WriterID
   var manifestLocation: RecordLocation
   /// The commit record that made the file visible.
@@ -67,10 +70,14 @@ struct FileEntry: IndexEntry, Hashable {
   var remainingPartCount: Int
   var manifest: Manifest
 
+  /// Whether it was being stored by somebody who left it to be gone on with.
+  var isInterrupted: Bool { state == .writing && isResumable && writer.rawValue == 0 }
+
   enum Offset {
     static let state = 0
-    static let reserved = state + 1
-    static let writer = reserved + 7
+    static let flags = state + 1
+    static let reserved = flags + 1
+    static let writer = reserved + 6
     static let manifestLocation = writer + 8
     static let commit = manifestLocation + RecordLocation.byteCount
     static let remainingPartCount = commit + 8
@@ -78,14 +85,17 @@ struct FileEntry: IndexEntry, Hashable {
 
     static let fields = FormatField.list(
       [
-        "state": state, "reserved": reserved, "writer": writer, "manifestLocation": manifestLocation,
+        "state": state, "flags": flags, "reserved": reserved, "writer": writer, "manifestLocation": manifestLocation,
         "commit": commit, "remainingPartCount": remainingPartCount,
       ], end: manifest)
   }
 
+  private static let resumableFlag: UInt8 = 1
+
   func fields() -> [UInt8] {
     var writer = ByteWriter(byteCount: Offset.manifest)
     writer.put(state.rawValue, at: Offset.state)
+    writer.put(isResumable ? FileEntry.resumableFlag : 0, at: Offset.flags)
     writer.put(self.writer.rawValue, at: Offset.writer)
     manifestLocation.put(into: &writer, at: Offset.manifestLocation)
     writer.put(commit.rawValue, at: Offset.commit)
@@ -95,9 +105,10 @@ struct FileEntry: IndexEntry, Hashable {
 
   init(
     state: State, writer: WriterID, manifestLocation: RecordLocation, commit: Sequence, remainingPartCount: Int,
-    manifest: Manifest
+    manifest: Manifest, isResumable: Bool = false
   ) {
     self.state = state
+    self.isResumable = isResumable
     self.writer = writer
     self.manifestLocation = manifestLocation
     self.commit = commit
@@ -115,7 +126,8 @@ struct FileEntry: IndexEntry, Hashable {
       manifestLocation: try RecordLocation(reader, at: Offset.manifestLocation),
       commit: Sequence(rawValue: reader.get(Offset.commit)),
       remainingPartCount: Int(clamping: reader.get(Offset.remainingPartCount, as: UInt64.self)),
-      manifest: try Manifest(decoding: Array(fields[Offset.manifest...])))
+      manifest: try Manifest(decoding: Array(fields[Offset.manifest...])),
+      isResumable: reader.get(Offset.flags, as: UInt8.self) & FileEntry.resumableFlag != 0)
   }
 }
 

@@ -42,6 +42,7 @@ struct FileRegistry: Sendable {
       if file.entry.manifest.name == name { found.append(file) }
       return true
     }
+    if found.isEmpty { try checkNames(beside: prefix, in: transaction) }
     return found
   }
 
@@ -67,14 +68,27 @@ struct FileRegistry: Sendable {
       return wantsMore
     }
     if wantsMore, let last = pending { _ = try body(last.id, last.entry) }
+    if pending == nil { try checkNames(beside: from.isEmpty ? [0] : from, in: transaction) }
+  }
+
+  /// Throws when the names next to `key`, which was not found, are not those of the files that they lead to: then they
+  /// are older ones, or of another store, and say nothing.
+  private func checkNames<Access>(
+    beside key: [UInt8], in transaction: borrowing Transaction<Access>
+  ) throws(StoreError) {
+    let neighbours: [Transaction<Access>.Entry]
+    do throws(LMDBError) { neighbours = try transaction.neighbours(names, key) } catch { throw StoreError(error) }
+    for neighbour in neighbours { _ = try namedFile(neighbour.key, in: transaction) }
   }
 
   /// The file that a key of `names` leads to, which is ready.
   private func namedFile<Access>(
     _ key: [UInt8], in transaction: borrowing Transaction<Access>
   ) throws(StoreError) -> (id: FileID, entry: FileEntry) {
-    guard let id = NameKey.id(in: key), let entry = try file(id, in: transaction), entry.state == .ready else {
-      throw StoreError(index: FormatFailure(.damaged, "a name leads to a file that is not ready, or to none"))
+    guard let id = NameKey.id(in: key), let entry = try file(id, in: transaction), entry.state == .ready,
+      key == NameKey.key(of: entry.manifest.name, id)
+    else {
+      throw StoreError(index: FormatFailure(.damaged, "a name leads to no ready file, or to one of another name"))
     }
     return (id, entry)
   }
@@ -86,7 +100,20 @@ struct FileRegistry: Sendable {
   ) throws(StoreError) {
     try transaction.forEach(files, from: id.key) { (key, entry: FileEntry) throws(StoreError) in
       guard let id = FileID(key: key) else { throw StoreError(index: FormatFailure(.damaged, "file key \(key)")) }
+      try checkName(id, entry, in: transaction)
       return try body(id, entry)
+    }
+  }
+
+  /// Throws when a file is ready and has no name: its entry is an older one, or of another store.
+  func checkName<Access>(
+    _ id: FileID, _ entry: FileEntry, in transaction: borrowing Transaction<Access>
+  ) throws(StoreError) {
+    guard entry.state == .ready else { return }
+    let key = NameKey.key(of: entry.manifest.name, id)
+    let name: Marker? = try transaction.entry(names, key)
+    if name == nil {
+      throw StoreError(index: FormatFailure(.damaged, "file \(id) is not under its name '\(entry.manifest.name)'"))
     }
   }
 

@@ -66,7 +66,7 @@ final class Index: Sendable {
       if error.isDamaged { throw StoreError(error) }
       // A failed write of the meta page leaves open which state is on the device; LMDB then refuses to go on. A write
       // that a full disk cut short comes as EIO.
-      if isUsable && (error.isNoSpace || isDiskFull) {
+      if isUsable && (error.isNoSpace || Index.isDiskFull(at: directory)) {
         throw StoreError(
           .noSpace, "the index has no room: \(error)", advice: "free some space on this file system")
       }
@@ -77,9 +77,10 @@ final class Index: Sendable {
     return result
   }
 
-  private var isDiskFull: Bool {
+  /// Whether a write that was cut short there was so for want of room.
+  static func isDiskFull(at directory: FilePath) -> Bool {
     do throws(SystemCallFailure) {
-      return try FileSystem.freeByteCount(at: directory) < Index.fullDiskByteCount
+      return try FileSystem.freeByteCount(at: directory) < fullDiskByteCount
     } catch {
       return false
     }

@@ -52,6 +52,17 @@ struct PartRegistry: Sendable {
 }
 
 extension Manifest {
+  /// The extents without what lies behind their first `count` parts.
+  func extents(ofFirst count: Int) -> [PartExtent] {
+    var left = count
+    var kept: [PartExtent] = []
+    for extent in extents where left > 0 {
+      kept.append(PartExtent(first: extent.first, count: min(extent.count, left)))
+      left -= extent.count
+    }
+    return kept
+  }
+
   /// The ids of the parts `numbers`, in order; fewer when the extents hold fewer.
   func partIDs(_ numbers: Range<Int>) -> [PartID] {
     var ids: [PartID] = []

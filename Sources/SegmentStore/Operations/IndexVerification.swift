@@ -22,6 +22,9 @@ final class IndexVerification {
 
   func verify() throws(StoreError) {
     checkHighWater()
+    do throws(StoreError) { try index.checkBelongs(to: run.store.superblock.uuid) } catch {
+      run.report(Finding(.index, error.message))
+    }
     var before = try segments(walk)
     var live: [SegmentID: Int] = [:]
     try walk.forEachRecord { (records) throws(StoreError) in
@@ -168,7 +171,7 @@ final class IndexVerification {
     for writer in writers where try !run.store.locks.isHeld(.writer(writer)) {
       // One that ended just now is no longer in the index.
       let index = index
-      let isThere = try index.read { (transaction) throws(StoreError) in
+      let isThere = index.look(otherwise: false) { (transaction) throws(StoreError) in
         let entry: WriterEntry? = try transaction.entry(index.writers, writer.key)
         return entry != nil
       }

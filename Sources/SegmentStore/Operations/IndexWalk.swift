@@ -90,7 +90,8 @@ struct IndexWalk {
     if (unfinished != nil) != (entry.state != .ready) {
       add("the file is \(entry.state), and the table of unfinished files says otherwise")
     }
-    if entry.state != .ready {
+    // A put that waits to be gone on with belongs to nobody.
+    if entry.state != .ready && !entry.isInterrupted {
       let writer: WriterEntry? = try transaction.entry(index.writers, entry.writer.key)
       if writer == nil { add("the file is \(entry.state) by writer \(entry.writer), which the index does not know") }
     }
@@ -261,6 +262,13 @@ struct IndexWalk {
   private static func shown(_ key: [UInt8]) -> String {
     if let id = FileID(key: key) { return id.description }
     return key.prefix(64).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+}
+
+extension Index {
+  /// What one short look says; `otherwise` where it cannot be read, which the walk tells.
+  func look<R>(otherwise: R, _ body: (borrowing ReadTransaction) throws(StoreError) -> R) -> R {
+    do throws(StoreError) { return try read(body) } catch { return otherwise }
   }
 }
 

@@ -12,21 +12,21 @@ struct LostFiles {
   func look(for manifests: [FileID: RecordLocation]) throws(StoreError) {
     var lost: [FileID: RecordLocation] = [:]
     for (id, location) in manifests {
-      if try isUnknown(id, location) { lost[id] = location }
+      if isUnknown(id, location) { lost[id] = location }
     }
     if lost.isEmpty { return }
     let wanted = lost
     try SegmentJournal(run: run, index: index).forEachCommit { (files) throws(StoreError) in
       for id in files {
         guard let location = wanted[id], lost.removeValue(forKey: id) != nil else { continue }
-        if try isUnknown(id, location) { report(id, location) }
+        if isUnknown(id, location) { report(id, location) }
       }
     }
   }
 
-  private func isUnknown(_ id: FileID, _ location: RecordLocation) throws(StoreError) -> Bool {
+  private func isUnknown(_ id: FileID, _ location: RecordLocation) -> Bool {
     let index = index
-    return try index.read { (transaction) throws(StoreError) in
+    return index.look(otherwise: false) { (transaction) throws(StoreError) in
       let tombstone: TombstoneEntry? = try transaction.entry(index.table(named: "tombstones"), id.key)
       if tombstone != nil { return false }
       let entry = try index.files.file(id, in: transaction)
@@ -73,7 +73,7 @@ struct SegmentJournal {
     for id in try run.store.segmentFiles() {
       let bytes: SegmentBytes
       do throws(StoreError) { bytes = try SegmentBytes(id, of: run.store) } catch { continue }
-      let end = try end(of: bytes)
+      let end = end(of: bytes)
       var offset = SegmentHeader.byteCount
       while offset < end {
         try run.cancellation.check()
@@ -87,12 +87,12 @@ struct SegmentJournal {
     }
   }
 
-  private func end(of bytes: SegmentBytes) throws(StoreError) -> Int {
+  private func end(of bytes: SegmentBytes) -> Int {
     guard let index else { return bytes.byteCount }
-    let entry = try index.read { (transaction) throws(StoreError) in
-      try index.segments.segment(bytes.segment, in: transaction)
+    return index.look(otherwise: bytes.byteCount) { (transaction) throws(StoreError) in
+      let entry = try index.segments.segment(bytes.segment, in: transaction)
+      return min(bytes.byteCount, entry?.usedByteCount ?? 0)
     }
-    return min(bytes.byteCount, entry?.usedByteCount ?? 0)
   }
 }
 

@@ -29,8 +29,12 @@ struct MissingRecords {
   private func check(_ record: NeededRecord, _ bytes: SegmentBytes?) throws(StoreError) {
     var header: RecordHeader?
     do throws(StoreError) { header = try bytes?.header(at: record.location.offset) } catch {}
-    if let header, header.recordByteCount == record.location.recordByteCount, matches(header, record) { return }
-    guard try isStillNeeded(record) else { return }
+    // One that was cut off behind its header was not found either.
+    let isWhole = record.location.end <= bytes?.byteCount ?? 0
+    if isWhole, let header, header.recordByteCount == record.location.recordByteCount, matches(header, record) {
+      return
+    }
+    guard isStillNeeded(record) else { return }
     run.report(finding(record, header, bytes))
   }
 
@@ -45,9 +49,9 @@ struct MissingRecords {
   }
 
   /// Whether the index, asked again, says the same; a file that is being deleted may be punched out already.
-  private func isStillNeeded(_ record: NeededRecord) throws(StoreError) -> Bool {
+  private func isStillNeeded(_ record: NeededRecord) -> Bool {
     let index = index
-    return try index.read { (transaction) throws(StoreError) in
+    return index.look(otherwise: true) { (transaction) throws(StoreError) in
       switch record.content {
       case .part(let id, let part, _):
         guard try index.parts.part(id, in: transaction) == part, let file = record.file else { return false }
@@ -70,10 +74,10 @@ struct MissingRecords {
 
   private func finding(_ record: NeededRecord, _ header: RecordHeader?, _ bytes: SegmentBytes?) -> Finding {
     let message: String
-    if let header {
-      message = "the record is of \(header.kind) \(header.part) of file \(header.file), which the index does not expect"
-    } else if let bytes, record.location.end > bytes.byteCount {
+    if let bytes, record.location.end > bytes.byteCount {
       message = "the file has \(bytes.byteCount) bytes, the record ends at \(record.location.end)"
+    } else if let header {
+      message = "the record is of \(header.kind) \(header.part) of file \(header.file), which the index does not expect"
     } else {
       message = bytes == nil ? "the file of the segment is missing" : "no intact record header"
     }

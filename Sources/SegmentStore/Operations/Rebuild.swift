@@ -14,11 +14,16 @@ public struct RebuildSummary: Hashable, Sendable {
   /// Files that a tombstone says are deleted.
   public internal(set) var deletedFileCount = 0
   public internal(set) var findingCount = 0
+  /// What is named like a segment and is none: it is kept, under another name.
+  var strangeSegments: [SegmentID] = []
+  /// Those to which nothing was ever written.
+  var unusedSegments: [SegmentID] = []
 }
 
 /// Makes an index from STORE and the segments, into an empty directory: collect -> resolve -> account.
 ///
-/// The rules are those of docs/FORMAT.md, "Rebuild". Nothing but that directory is written. Belongs to one thread.
+/// The rules are those of docs/FORMAT.md, "Rebuild". Besides that directory only `high-water` is written. Belongs to one
+/// thread.
 struct Rebuild {
   let superblock: Superblock
   let segments: Directory
@@ -33,6 +38,8 @@ struct Rebuild {
 
   /// LMDB copies the pages that a transaction changes: two for an entry at the most, as a rule far fewer.
   private static let entryByteCount = 8 << 10
+  /// Parts come many at a time with ids that follow one another: so many of them share what one other entry may take.
+  static let partsPerEntry = 8
 
   private static let smallestLimitByteCount = 4 << 20
 
@@ -40,7 +47,7 @@ struct Rebuild {
     if byteCount < smallestLimitByteCount { throw MemoryPlan.tooSmall(byteCount, smallestLimitByteCount) }
   }
 
-  /// Entries that are entered in one transaction.
+  /// Entries that are entered in one transaction; ``partsPerEntry`` parts count as one.
   var batchCount: Int { max(64, limitByteCount / 2 / Rebuild.entryByteCount) }
 
   /// - Parameters:
@@ -65,19 +72,21 @@ struct Rebuild {
     let names = try translating { () throws(SystemCallFailure) in try segments.entries() }
     for id in names.compactMap(SegmentID.init(fileName:)).sorted() {
       state.raise(to: Counters(above: id))
+      let contents: SegmentContents
       do throws(StoreError) {
-        try collect(id, into: scratch, &state)
-      } catch  where error.code == .corrupt || error.code == .io {
-        state.report(.segment, error.message) { $0.segment = id }
+        contents = try SegmentContents(id, in: segments, storePrefix: superblock.uuid.prefix)
+      } catch  where error.code == .corrupt {
+        state.setAside(id, error.message)
+        continue
       }
+      try collect(contents, into: scratch, &state)
     }
     try scratch.flush()
   }
 
   private func collect(
-    _ id: SegmentID, into scratch: RebuildScratch, _ state: inout RebuildState
+    _ contents: SegmentContents, into scratch: RebuildScratch, _ state: inout RebuildState
   ) throws(StoreError) {
-    let contents = try SegmentContents(id, in: segments, storePrefix: superblock.uuid.prefix)
     if let header = contents.header {
       state.raise(to: header.counters.raised(to: Counters(above: header.writer)))
     }
@@ -90,22 +99,44 @@ struct Rebuild {
       state.raise(to: Counters(above: record))
       try collect(record, contents, into: scratch, &state)
     }
+    try account(contents, recordCount: recordCount, end: end, &state)
+  }
+
+  /// - Parameter end: of the last intact record.
+  private func account(
+    _ contents: SegmentContents, recordCount: Int, end: Int, _ state: inout RebuildState
+  ) throws(StoreError) {
+    let id = contents.segment
     if contents.unreadableByteCount > 0 {
       state.report(.segment, "\(contents.unreadableByteCount) bytes cannot be read") { $0.segment = id }
     }
-    if contents.header == nil, recordCount > 0 {
-      state.report(.segment, "its header is damaged; its records were used") { $0.segment = id }
-    }
     if contents.footer != nil {
+      reportHeader(contents, &state)
       return state.add(id, .sealed, usedByteCount: contents.byteCount, recordCount: recordCount)
     }
     state.summary.searchedSegmentCount += 1
     // What lies behind the last intact record, and is not zero, was perhaps one: nothing is written over it.
-    let used = max(end, contents.dataEnd())
-    // A file in which nothing was ever stored is no segment yet.
-    guard recordCount > 0 || used > SegmentHeader.byteCount else { return }
+    let used = min(superblock.segmentByteCount, max(end, contents.dataEnd()))
+    if recordCount == 0 && contents.header == nil && !contents.isBlank {
+      return state.setAside(id, "it holds no record of segment \(id) of this store")
+    }
+    if recordCount == 0 && used <= SegmentHeader.byteCount && contents.damagedOffsets.isEmpty {
+      if contents.byteCount == 0 { state.report(.segment, "the file is empty") { $0.segment = id } }
+      return state.summary.unusedSegments.append(id)
+    }
+    reportHeader(contents, &state)
+    for offset in contents.damagedOffsets {
+      state.report(.segment, "here begins something that is no intact record") {
+        ($0.segment, $0.offset) = (id, offset)
+      }
+    }
     let hasRoom = used + SegmentFooter.byteCount(recordCount: recordCount + 1) <= superblock.segmentByteCount
     state.add(id, hasRoom ? .open : .sealed, usedByteCount: used, recordCount: recordCount)
+  }
+
+  private func reportHeader(_ contents: SegmentContents, _ state: inout RebuildState) {
+    guard contents.header == nil else { return }
+    state.report(.segment, "its header is damaged; its records were used") { $0.segment = contents.segment }
   }
 
   private func collect(
@@ -119,9 +150,7 @@ struct Rebuild {
       let isDamaged = contents.footer == nil && !contents.hasIntactPayload(record)
       let found = RebuildScratch.FoundPart(
         entry: PartEntry(record), file: record.file, partNumber: record.partNumber, isDamaged: isDamaged)
-      try scratch.add(record.part, found) { (earlier) throws(StoreError) in
-        try hasIntactPayload(record.part, earlier)
-      }
+      try scratch.add(record.part, found) { hasIntactPayload(record.part, $0) }
     case .manifest:
       guard let manifest = try manifest(record, contents, &state) else { return }
       for extent in manifest.extents { state.raise(to: Counters(above: extent)) }
@@ -175,9 +204,13 @@ struct Rebuild {
   }
 
   /// Reads an earlier copy of a part: only one of two needs to be intact.
-  private func hasIntactPayload(_ id: PartID, _ entry: PartEntry) throws(StoreError) -> Bool {
-    let contents = try SegmentContents(entry.segment, in: segments, storePrefix: superblock.uuid.prefix)
-    return contents.hasIntactPart(id, entry)
+  private func hasIntactPayload(_ id: PartID, _ entry: PartEntry) -> Bool {
+    do throws(StoreError) {
+      let contents = try SegmentContents(entry.segment, in: segments, storePrefix: superblock.uuid.prefix)
+      return contents.hasIntactPart(id, entry)
+    } catch {
+      return false
+    }
   }
 
   // MARK: Resolve
@@ -223,7 +256,7 @@ struct Rebuild {
       }
       guard entersUncommitted else { return }
     }
-    guard try hasPart(entry.manifest, of: id, scratch, in: found) else {
+    guard try hasPart(entry.manifest, of: id, scratch, in: found, state) else {
       // Its tombstone was perhaps damaged: a deleted file has no parts either.
       return state.report(.lostFile, "none of its parts was found; not restored") {
         ($0.file, $0.name) = (id, entry.manifest.name)
@@ -239,13 +272,24 @@ struct Rebuild {
   }
 
   /// Whether anything is left of a file that had parts.
+  ///
+  /// The table of a footer names parts that were punched out since. Where nothing is damaged a tombstone says so; where
+  /// something is, it was perhaps the tombstone, and the segment is looked at.
   private func hasPart(
-    _ manifest: Manifest, of id: FileID, _ scratch: RebuildScratch, in found: borrowing ReadTransaction
+    _ manifest: Manifest, of id: FileID, _ scratch: RebuildScratch, in found: borrowing ReadTransaction,
+    _ state: RebuildState
   ) throws(StoreError) -> Bool {
     if manifest.partCount == 0 { return true }
     for extent in manifest.extents {
-      for part in extent.first.rawValue..<(extent.first.rawValue + UInt64(extent.count))
-      where try scratch.part(PartID(rawValue: part), in: found)?.file == id { return true }
+      for part in extent.first.rawValue..<(extent.first.rawValue + UInt64(extent.count)) {
+        let part = PartID(rawValue: part)
+        guard let candidate = try scratch.part(part, in: found), candidate.file == id else { continue }
+        if state.summary.findingCount == 0
+          || SegmentContents.holds(part, candidate.entry, in: segments, storePrefix: superblock.uuid.prefix)
+        {
+          return true
+        }
+      }
     }
     return false
   }

@@ -36,6 +36,7 @@ final class RebuildScratch {
     case tombstone(FileID, FoundTombstone)
   }
 
+  private let directory: FilePath
   private let environment: Environment
   private let parts: Table
   private let manifests: Table
@@ -45,7 +46,7 @@ final class RebuildScratch {
   private let batchCount: Int
   private var waiting: [Addition] = []
   private var waitingParts: [PartID: FoundPart] = [:]
-  private var waitingCount = 0
+  private var waitingPartCount = 0
 
   init(in directory: FilePath, batchCount: Int) throws(StoreError) {
     let (environment, tables) = try translatingIndex { () throws(LMDBError) in
@@ -54,6 +55,7 @@ final class RebuildScratch {
         maximumReaderCount: 4, creates: true, fileMode: 0o600)
       return (environment, try environment.openTables(["parts", "manifests", "commits", "tombstones"], creates: true))
     }
+    self.directory = directory
     self.environment = environment
     (parts, manifests, commits, tombstones) = (tables[0], tables[1], tables[2], tables[3])
     self.batchCount = batchCount
@@ -64,13 +66,11 @@ final class RebuildScratch {
   /// Adds a part. Of copies of one part an intact one is kept.
   /// - Parameter isIntact: reads a payload; asked only where there are two to choose from.
   func add(
-    _ id: PartID, _ part: FoundPart, isIntact: (PartEntry) throws(StoreError) -> Bool
+    _ id: PartID, _ part: FoundPart, isIntact: (PartEntry) -> Bool
   ) throws(StoreError) {
-    if let earlier = try found(id) {
-      if !earlier.isDamaged { if try isIntact(earlier.entry) { return } }
-    }
+    if let earlier = try found(id), !earlier.isDamaged, isIntact(earlier.entry) { return }
     waitingParts[id] = part
-    try add(.part(id, part), count: 1)
+    try add(.part(id, part), partCount: 1)
   }
 
   func add(_ id: FileID, manifest: FileEntry) throws(StoreError) {
@@ -78,7 +78,10 @@ final class RebuildScratch {
   }
 
   func add(_ ids: [FileID], commit: FoundCommit) throws(StoreError) {
-    try add(.commit(ids, commit), count: ids.count)
+    for start in stride(from: 0, to: ids.count, by: batchCount) {
+      let piece = Array(ids[start..<min(start + batchCount, ids.count)])
+      try add(.commit(piece, commit), count: piece.count)
+    }
   }
 
   func add(_ id: FileID, tombstone: FoundTombstone) throws(StoreError) {
@@ -97,16 +100,26 @@ final class RebuildScratch {
       case .tombstone(let id, let tombstone): try transaction.put(tombstones, id.key, tombstone)
       }
     }
-    do throws(LMDBError) { try transaction.commit() } catch { throw StoreError(error) }
+    do throws(LMDBError) { try transaction.commit() } catch {
+      guard Index.isDiskFull(at: directory) else { throw StoreError(error) }
+      throw StoreError(
+        .noSpace, "there is no room for what was found in the segments: \(error)",
+        advice: "free some space on this file system")
+    }
     waiting = []
     waitingParts = [:]
-    waitingCount = 0
+    waitingPartCount = 0
   }
 
   private func add(_ addition: Addition, count: Int) throws(StoreError) {
+    try add(addition, partCount: count * Rebuild.partsPerEntry)
+  }
+
+  /// - Parameter partCount: the parts that would take as much room in a transaction.
+  private func add(_ addition: Addition, partCount: Int) throws(StoreError) {
     waiting.append(addition)
-    waitingCount += count
-    if waitingCount >= batchCount { try flush() }
+    waitingPartCount += partCount
+    if waitingPartCount >= batchCount * Rebuild.partsPerEntry { try flush() }
   }
 
   private func found(_ id: PartID) throws(StoreError) -> FoundPart? {

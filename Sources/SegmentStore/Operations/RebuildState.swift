@@ -31,6 +31,12 @@ struct RebuildState {
     return safe
   }
 
+  /// Something is named like a segment and is none.
+  mutating func setAside(_ id: SegmentID, _ message: String) {
+    summary.strangeSegments.append(id)
+    report(.segment, message) { $0.segment = id }
+  }
+
   mutating func report(_ kind: Finding.Kind, _ message: String, _ place: (inout Finding) -> Void) {
     var finding = Finding(kind, message)
     place(&finding)

@@ -14,13 +14,14 @@ final class RebuildWriter {
   private let index: Index
   private let batchCount: Int
   private var waiting: [Addition] = []
+  private var waitingPartCount = 0
 
   init(index: Index, batchCount: Int) {
     self.index = index
     self.batchCount = batchCount
   }
 
-  func add(_ id: PartID, _ entry: PartEntry) throws(StoreError) { try add(.part(id, entry)) }
+  func add(_ id: PartID, _ entry: PartEntry) throws(StoreError) { try add(.part(id, entry), partCount: 1) }
 
   /// Adds a file that is ready, and counts it to those that its commit record made so.
   func add(
@@ -32,6 +33,7 @@ final class RebuildWriter {
   func flush() throws(StoreError) {
     let additions = waiting
     waiting = []
+    waitingPartCount = 0
     let index = index
     let commits = try index.write { (transaction) throws(StoreError) in
       var commits: [RecordLocation] = []
@@ -51,8 +53,9 @@ final class RebuildWriter {
     for location in commits { commitByteCounts[location.segment, default: 0] += location.recordByteCount }
   }
 
-  private func add(_ addition: Addition) throws(StoreError) {
+  private func add(_ addition: Addition, partCount: Int = Rebuild.partsPerEntry) throws(StoreError) {
     waiting.append(addition)
-    if waiting.count >= batchCount { try flush() }
+    waitingPartCount += partCount
+    if waitingPartCount >= batchCount * Rebuild.partsPerEntry { try flush() }
   }
 }

@@ -27,26 +27,83 @@ struct Reclamation: Sendable {
         try index.files.checkCommit(entry.commit, in: transaction)
         let numbers = max(0, entry.manifest.partCount - Reclamation.stepPartCount)..<entry.manifest.partCount
         _ = try index.parts.parts(numbers, of: entry.manifest, in: transaction)
-        try Reclamation.mark(id, entry, writer, index, highWater, in: transaction)
+        try Reclamation.mark(id, entry, writer, index, in: transaction)
+        try highWater.raise(to: try index.counters(in: transaction))
         try Reclamation.buried(id, entry, tombstone, index, in: transaction)
       })
   }
 
-  /// Takes a file that never became ready out again. Its commit record does not exist, so it needs no tombstone.
-  func rollBack(_ id: FileID, writer: WriterID) throws(StoreError) {
+  /// Begins to delete a file: a ready one for good, one whose put was interrupted by taking it out.
+  func begin(_ id: FileID, _ entry: FileEntry, by writer: WriterID) throws(StoreError) {
+    if entry.state == .writing {
+      try rollBack(id, of: entry.writer, by: writer)
+    } else {
+      try delete(id, writer: writer)
+    }
+  }
+
+  /// Takes a file that never became ready out again, unless it belongs to somebody else than `owner` by now. Its commit
+  /// record does not exist, so it needs no tombstone.
+  func rollBack(_ id: FileID, of owner: WriterID, by writer: WriterID) throws(StoreError) {
+    try rollBack([id], of: owner, by: writer)
+  }
+
+  /// The same with many files: small ones share their transactions.
+  func rollBack(_ ids: [FileID], of owner: WriterID, by writer: WriterID) throws(StoreError) {
+    for start in stride(from: 0, to: ids.count, by: Reclamation.stepFileCount) {
+      let step = Array(ids[start..<min(start + Reclamation.stepFileCount, ids.count)])
+      try beginRollBack(step, of: owner, by: writer)
+      let small = try smallFiles(among: step)
+      try finish(small)
+      for id in Set(step).subtracting(small) { try finish(id) }
+    }
+  }
+
+  /// Files of so few parts that a step takes many of them.
+  private static let stepFileCount = 64
+
+  private func beginRollBack(_ ids: [FileID], of owner: WriterID, by writer: WriterID) throws(StoreError) {
     let (index, highWater) = (try store.index, store.highWater)
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
-        // Two who recover at the same time may both come here: the second goes on with what the first began.
-        guard let entry = try index.files.file(id, in: transaction), entry.state == .writing else { return }
-        try Reclamation.mark(id, entry, writer, index, highWater, in: transaction)
+        for id in ids {
+          // Two who recover at the same time may both come here: the second goes on with what the first began.
+          guard let entry = try index.files.file(id, in: transaction), entry.state == .writing, entry.writer == owner
+          else { continue }
+          try Reclamation.mark(id, entry, writer, index, in: transaction)
+        }
+        try highWater.raise(to: try index.counters(in: transaction))
       })
-    try finish(id)
   }
 
-  /// Takes files out that never became ready, all that can be in one transaction.
-  func rollBack(_ ids: [FileID], writer: WriterID) throws(StoreError) {
-    for id in ids { try rollBack(id, writer: writer) }
+  private func smallFiles(among ids: [FileID]) throws(StoreError) -> [FileID] {
+    let index = try store.index
+    return try index.read { (transaction) throws(StoreError) in
+      var small: [FileID] = []
+      for id in ids {
+        guard let entry = try index.files.file(id, in: transaction), entry.state == .deleting else { continue }
+        if entry.remainingPartCount <= Reclamation.stepPartCount / Reclamation.stepFileCount { small.append(id) }
+      }
+      return small
+    }
+  }
+
+  /// Takes out files that are `deleting`, of so few parts that one step is enough for all.
+  private func finish(_ ids: [FileID]) throws(StoreError) {
+    let index = try store.index
+    if ids.isEmpty { return }
+    var locations: [RecordLocation] = []
+    for id in ids { locations += try lastParts(of: id) ?? [] }
+    punch(locations)
+    let emptied = Monitor<Set<SegmentID>>([])
+    try perform(
+      IndexJob { (transaction, _) throws(StoreError) in
+        var empty: Set<SegmentID> = []
+        for id in ids { empty.formUnion(try Reclamation.takeOut(id, index, in: transaction)) }
+        let result = empty
+        emptied.withLock { $0 = result }
+      })
+    try removeEmptySegments(emptied.withLock { $0 })
   }
 
   /// Goes on with a file that is `deleting`, until it is gone.
@@ -140,17 +197,16 @@ struct Reclamation: Sendable {
     if tombstone.segment != manifestSegment { try index.segments.revive(tombstone, in: transaction) }
   }
 
-  /// Makes a file `deleting`. What is punched after this carries its ids no more, so they are remembered elsewhere.
+  /// Makes a file `deleting`. What is punched after this carries its ids no more, so whoever calls this raises the
+  /// high-water file in the same transaction.
   private static func mark(
-    _ id: FileID, _ entry: FileEntry, _ writer: WriterID, _ index: Index, _ highWater: HighWater,
-    in transaction: borrowing WriteTransaction
+    _ id: FileID, _ entry: FileEntry, _ writer: WriterID, _ index: Index, in transaction: borrowing WriteTransaction
   ) throws(StoreError) {
     var entry = entry
     entry.state = .deleting
     entry.writer = writer
     entry.remainingPartCount = entry.manifest.partCount
     try index.files.setDeleting(id, entry, in: transaction)
-    try highWater.raise(to: try index.counters(in: transaction))
   }
 
   /// Takes the last parts of a file out, and with the first of them the file itself.

@@ -81,7 +81,7 @@ struct Recovery: Sendable {
     }
   }
 
-  /// Rolls back what was being written, and goes on with what was being deleted.
+  /// Rolls back what was being written, save what is to be gone on with by a put, and goes on with what was being deleted.
   private func finishFiles(of dead: Set<WriterID>) throws(StoreError) {
     let index = try store.index
     let reclamation = Reclamation(store: store, perform: performDirectly)
@@ -94,12 +94,28 @@ struct Recovery: Sendable {
       }
       return found
     }
+    var rolledBack: [WriterID: [FileID]] = [:]
     for (id, entry) in unfinished {
       switch entry.state {
-      case .writing: try reclamation.rollBack(id, writer: entry.writer)
+      case .writing where entry.isResumable || store.configuration.resumedNames.contains(entry.manifest.name):
+        try keep(id, of: entry.writer)
+      case .writing: rolledBack[entry.writer, default: []].append(id)
       case .deleting: try reclamation.finish(id)
       case .ready: break
       }
+    }
+    for (writer, ids) in rolledBack { try reclamation.rollBack(ids, of: writer, by: writer) }
+  }
+
+  /// Leaves a file that a dead writer was storing to whoever goes on with it.
+  private func keep(_ id: FileID, of writer: WriterID) throws(StoreError) {
+    let index = try store.index
+    try index.write { (transaction) throws(StoreError) in
+      guard var entry = try index.files.file(id, in: transaction), entry.state == .writing, entry.writer == writer
+      else { return }
+      entry.writer = WriterID(rawValue: 0)
+      entry.isResumable = true
+      try index.files.setWriting(id, entry, in: transaction)
     }
   }
 

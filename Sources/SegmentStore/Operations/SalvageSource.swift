@@ -14,6 +14,7 @@ struct SalvageSource {
   ) throws(StoreError) {
     var configuration = configuration
     configuration.recoversAtOpen = false
+    let directory: StoreDirectory
     do throws(StoreError) {
       let store = try Store(at: path, configuration)
       try SalvageSource.checkIndex(of: store, cancellation)
@@ -23,9 +24,11 @@ struct SalvageSource {
     } catch {
       // A damaged store is what this is for; what else is wrong shows below.
       if [.cancelled, .noStore, .busy, .memoryLimitTooSmall].contains(error.code) { throw error }
-      onFinding(Finding(.index, "\(error.message); files are looked for in the segments"))
+      directory = try StoreDirectory.salvaging(path, onFinding: onFinding)
+      if error.code != .notAStore {
+        onFinding(Finding(.index, "\(error.message); files are looked for in the segments"))
+      }
     }
-    let directory = try StoreDirectory.salvaging(path, onFinding: onFinding)
     let rebuild = Rebuild(
       superblock: directory.superblock, segments: try directory.openSegments(), highWater: nil,
       limitByteCount: configuration.memoryByteCount, entersUncommitted: true, cancellation: cancellation,

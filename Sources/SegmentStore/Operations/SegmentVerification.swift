@@ -312,7 +312,7 @@ final class SegmentVerification {
       message = error.message
     }
     let index = index
-    let isThere = try index.read { (transaction) throws(StoreError) in
+    let isThere = index.look(otherwise: true) { (transaction) throws(StoreError) in
       let now = try index.files.file(header.file, in: transaction)
       return now?.manifestLocation == header.location && now?.state == .ready
     }
@@ -331,7 +331,7 @@ final class SegmentVerification {
       message = error.message
     }
     let named = files
-    let finding = try index.read { (transaction) throws(StoreError) -> Finding? in
+    let finding = index.look(otherwise: nil) { (transaction) throws(StoreError) -> Finding? in
       let now: CommitEntry? = try transaction.entry(index.table(named: "commits"), header.sequence.key)
       guard let now, now.location == header.location else { return nil }
       if let message { return Finding(.commit, message, at: header.location) }

@@ -18,7 +18,7 @@ struct UnknownSegments {
   func check() throws(StoreError) {
     for id in try run.store.segmentFiles() {
       try run.cancellation.check()
-      let standing = try standing(of: id)
+      let standing = standing(of: id)
       if case .known = standing { continue }
       // Looked at again: a segment that is being removed leaves the index first.
       guard try isThere(id) else { continue }
@@ -26,7 +26,7 @@ struct UnknownSegments {
       case .known: continue
       case .leftOver: run.note("segment \(id) is not in the index: it will be removed at the next open")
       case .newer:
-        guard case .newer = try self.standing(of: id) else { continue }
+        guard case .newer = self.standing(of: id) else { continue }
         run.report(
           Finding(.index, "the index is older than this segment, which it does not know", segment: id))
       case .unexplained:
@@ -36,9 +36,9 @@ struct UnknownSegments {
     }
   }
 
-  private func standing(of id: SegmentID) throws(StoreError) -> Standing {
+  private func standing(of id: SegmentID) -> Standing {
     let index = index
-    return try index.read { (transaction) throws(StoreError) in
+    return index.look(otherwise: .known) { (transaction) throws(StoreError) in
       if try index.segments.segment(id, in: transaction) != nil { return .known }
       guard id.rawValue < (try index.counters(in: transaction).nextSegment) else { return .newer }
       let writers = try translatingIndex { () throws(LMDBError) in try transaction.entryCount(index.writers) }

@@ -87,10 +87,10 @@ public final class PutGroup: Sendable {
       let session = try store.writerSession()
       let reclamation = Reclamation(store: store, perform: session.perform)
       do throws(StoreError) {
-        try reclamation.rollBack(ids, writer: session.writer)
+        try reclamation.rollBack(ids, of: session.writer, by: session.writer)
       } catch  where error.code == .noSpace {
         try store.reserve.release()
-        try reclamation.rollBack(ids, writer: session.writer)
+        try reclamation.rollBack(ids, of: session.writer, by: session.writer)
       }
     } catch {
       // What is still entered keeps the entry of this writer, and so is found.

@@ -18,6 +18,8 @@ public struct PutOptions: Hashable, Sendable {
   public var partByteCount: Int?
   /// Whether each part is read back from its segment, decoded and compared before it counts.
   public var verifies = false
+  /// Whether the put goes on where one of the same name was interrupted, and can be gone on with itself. Of files only.
+  public var resumes = false
 
   public init() {}
 }
@@ -37,32 +39,59 @@ struct PutPipeline {
 
   /// Parts that wait for the index at most: beyond that they are entered under a file that is `writing`.
   private static let unindexedPartCount = 1024
+  /// The same where a crash is to cost little.
+  private static let unindexedPartCountWhenResumable = 64
+
+  private var unindexedPartCount: Int {
+    options.resumes ? PutPipeline.unindexedPartCountWhenResumable : PutPipeline.unindexedPartCount
+  }
 
   /// - Parameter givenID: An id that was taken for this file; nil: one is taken.
   func run(_ source: PutSource, as givenID: FileID? = nil) throws(StoreError) -> StoredFile {
     let source = try OpenPutSource(source)
     try session.checkUsable()
     let plan = try PutPlan(source, options, store)
-    let id: FileID
-    if let givenID {
-      id = givenID
-    } else {
-      id = FileID(rawValue: try session.identifiers.takeFiles(1, through: session.perform).lowerBound)
+    var interrupted: InterruptedPut?
+    if options.resumes {
+      switch try resumption(source, plan).find() {
+      case .stored(let file): return file
+      case .interrupted(let found): interrupted = found
+      case .nothing: break
+      }
     }
+    let id = if let id = interrupted?.id ?? givenID { id } else { try takeID() }
+    let lock = options.resumes && interrupted == nil ? try store.lock(id, .exclusive, cancellation) : interrupted?.lock
+    defer { withExtendedLifetime(lock) {} }
     try group?.begin()
-    var put = PutState(id: id, plan: plan, name: name, source: source, session: session)
+    var put = PutState(
+      id: id, plan: plan, name: name, source: source, session: session, isResumable: options.resumes)
+    if let interrupted { try put.goOn(from: interrupted.manifest, store.index) }
     put.number = session.segments.beginPut()
     do throws(StoreError) {
       // A file of one batch goes from nothing to ready in one commit; a longer one is seen as `writing` meanwhile.
-      if plan.needsSeveralBatches { try enter(&put) }
+      if plan.needsSeveralBatches || put.isEntered { try enter(&put) }
       try storeParts(source, plan, &put)
       try source.checkWhole()
       try appendManifest(&put)
       try cancellation.check()
       return StoredFile(id, try complete(&put))
     } catch {
+      if options.resumes && error.code == .cancelled && put.isEntered { try suspend(&put) }
       try rollBack(put, because: error)
     }
+  }
+
+  private func takeID() throws(StoreError) -> FileID {
+    FileID(rawValue: try session.identifiers.takeFiles(1, through: session.perform).lowerBound)
+  }
+
+  private func resumption(_ source: OpenPutSource, _ plan: PutPlan) throws(StoreError) -> PutResumption {
+    guard plan.byteCount != nil, group == nil else {
+      throw StoreError(.invalidArgument, "'\(name)': only a file that is stored by itself can be gone on with")
+    }
+    return PutResumption(
+      store: store, session: session, name: name, source: source, plan: plan, cancellation: cancellation,
+      progress: progress)
   }
 
   /// Reads, hashes, encodes and appends all parts; enters them in the index now and then.
@@ -92,7 +121,7 @@ struct PutPipeline {
       } else if !window.isEmpty {
         put.add(try window.collect())
         try store.quota.checkAhead(put.unindexedByteCount, store.index)
-        if put.unindexed.count >= PutPipeline.unindexedPartCount { try enter(&put) }
+        if put.unindexed.count >= unindexedPartCount { try enter(&put) }
       } else {
         return
       }
@@ -234,6 +263,32 @@ struct PutPipeline {
     } catch {}
   }
 
+  /// Leaves what was stored to whoever goes on with it: the index names it, and the file belongs to nobody. Returns only
+  /// when that fails.
+  private func suspend(_ put: inout PutState) throws(StoreError) {
+    // Who goes on writes a manifest of its own.
+    put.manifestRecord = nil
+    let change = put.takeUnindexed()
+    var entry = put.entry(.writing)
+    entry.writer = WriterID(rawValue: 0)
+    let (waiting, index, quota, id, writer) = (entry, try store.index, store.quota, put.id, session.writer)
+    let full = session.segments.releasableSegments(finishing: put.number)
+    do throws(StoreError) {
+      try session.perform(
+        IndexJob(syncing: change.segments) { (transaction, journal) throws(StoreError) in
+          try change.apply(to: index, within: quota, journal, in: transaction)
+          try index.files.setWriting(id, waiting, in: transaction)
+          try index.segments.disown(full, by: writer, in: transaction)
+        })
+    } catch {
+      return
+    }
+    session.segments.endPut(put.number, disowned: full)
+    throw StoreError(
+      .cancelled, "interrupted; \(put.entry(.writing).manifest.byteCount) bytes of it were kept",
+      advice: "go on with 'pfs put --resume', or give their space back with 'pfs delete \(put.id)'")
+  }
+
   /// Takes what was entered out of the index again, and removes segments that hold nothing else. Where that fails too,
   /// recovery does it when this writer has gone.
   private func rollBack(_ put: PutState, because error: StoreError) throws(StoreError) -> Never {
@@ -256,7 +311,7 @@ struct PutPipeline {
   private func takeOut(_ put: PutState, _ full: Set<SegmentID>) throws(StoreError) {
     let (index, writer) = (try store.index, session.writer)
     let reclamation = Reclamation(store: store, perform: session.perform)
-    if put.isEntered { try reclamation.rollBack(put.id, writer: writer) }
+    if put.isEntered { try reclamation.rollBack(put.id, of: writer, by: writer) }
     try session.perform(
       IndexJob { (transaction, _) throws(StoreError) in
         try index.segments.disown(full, by: writer, in: transaction)

@@ -9,13 +9,15 @@ struct PutState {
   private let name: FileName
   private let source: OpenPutSource
   private let session: WriterSession
-  private let createdNanoseconds = Clock.wallNanoseconds()
+  private let isResumable: Bool
+  private var createdNanoseconds = Clock.wallNanoseconds()
 
   /// The part that the next batch begins with.
   private(set) var nextPartNumber = 0
   private var extents: [PartExtent] = []
-  /// Ids taken ahead for a file whose size is known.
+  /// Ids taken ahead for a file whose size is known, from part `reservedFrom` to the last.
   private var reserved: PartExtent?
+  private var reservedFrom = 0
 
   /// Parts that were collected: counted, and hashed into the etag in order.
   private var partCount = 0
@@ -32,13 +34,37 @@ struct PutState {
   /// Whether the index knows the file, as `writing`.
   var isEntered = false
 
-  init(id: FileID, plan: PutPlan, name: FileName, source: OpenPutSource, session: WriterSession) {
+  init(
+    id: FileID, plan: PutPlan, name: FileName, source: OpenPutSource, session: WriterSession, isResumable: Bool
+  ) {
+    self.isResumable = isResumable
     self.id = id
     self.plan = plan
     self.name = name
     self.source = source
     self.session = session
   }
+
+  /// Goes on behind the parts of an interrupted put, which are in the index.
+  mutating func goOn(from interrupted: Manifest, _ index: Index) throws(StoreError) {
+    createdNanoseconds = interrupted.createdNanoseconds
+    for start in stride(from: 0, to: interrupted.partCount, by: PutState.pagePartCount) {
+      let numbers = start..<min(start + PutState.pagePartCount, interrupted.partCount)
+      let parts = try index.read { (transaction) throws(StoreError) in
+        try index.parts.parts(numbers, of: interrupted, in: transaction)
+      }
+      for part in parts { etag.update(part.entry.digest) }
+    }
+    // Ids behind its last part were perhaps used for records that the index never named; they are not used again.
+    extents = interrupted.extents(ofFirst: interrupted.partCount)
+    nextPartNumber = interrupted.partCount
+    partCount = interrupted.partCount
+    byteCount = interrupted.byteCount
+    storedByteCount = interrupted.storedByteCount
+    isEntered = true
+  }
+
+  private static let pagePartCount = 1024
 
   /// Takes the ids for the next batch.
   /// - Parameter dataParts: those to be read; nil when all of them are read already.
@@ -86,7 +112,8 @@ struct PutState {
       state: state, writer: session.writer,
       manifestLocation: manifestRecord?.location
         ?? RecordLocation(segment: SegmentID(rawValue: 0), offset: 0, recordByteCount: 0),
-      commit: Sequence(rawValue: 0), remainingPartCount: 0, manifest: manifest())
+      commit: Sequence(rawValue: 0), remainingPartCount: 0, manifest: manifest(),
+      isResumable: isResumable && state == .writing)
   }
 
   /// The file as far as it was collected; whole when no batch is out.
@@ -100,12 +127,14 @@ struct PutState {
 
   private mutating func takeParts(_ count: Int) throws(StoreError) -> PartExtent {
     if reserved == nil, let byteCount = plan.byteCount {
-      let total = PutPlan.partCount(byteCount, plan.partByteCount)
+      let total = PutPlan.partCount(byteCount, plan.partByteCount) - nextPartNumber
+      reservedFrom = nextPartNumber
       reserved = try session.identifiers.takeParts(total, through: session.perform)
     }
     let extent: PartExtent
     if let all = reserved {
-      extent = PartExtent(first: PartID(rawValue: all.first.rawValue + UInt64(nextPartNumber)), count: count)
+      let first = all.first.rawValue + UInt64(nextPartNumber - reservedFrom)
+      extent = PartExtent(first: PartID(rawValue: first), count: count)
     } else {
       extent = try session.identifiers.takeParts(count, through: session.perform)
     }

@@ -11,20 +11,43 @@ struct RecordScan {
   let range: Range<Int>
 
   /// Calls `body` with each valid header, in order of offsets.
+  /// - Parameter onDamage: called with the place of the first record between two intact ones that is there and not intact.
+  ///   What was punched out, or reserved and never used, is zero where a record should start.
   func forEachHeader(
-    in window: inout RecordWindow, _ body: (RecordHeader) throws(StoreError) -> Void
+    in window: inout RecordWindow, onDamage: (Int) -> Void = { _ in },
+    _ body: (RecordHeader) throws(StoreError) -> Void
   ) throws(StoreError) {
     var offset = range.lowerBound
+    // Behind damage a magic may be anything; only where a record has just ended must another one start.
+    var isTold = false
     while offset + RecordHeader.byteCount <= range.upperBound {
-      if let header = header(try window.header(at: offset), at: offset),
+      let bytes = try window.header(at: offset)
+      if let header = header(bytes, at: offset),
         offset + header.recordByteCount <= range.upperBound
       {
         try body(header)
+        isTold = false
         offset += header.recordByteCount
       } else {
+        if !isTold, isDamaged(bytes, at: offset) {
+          onDamage(offset)
+          isTold = true
+        }
         offset = try window.nextMagic(from: offset + Format.alignment, upTo: range.upperBound)
       }
     }
+    guard offset < range.upperBound, !isTold else { return }
+    if isDamaged(try window.header(at: offset), at: offset) { onDamage(offset) }
+  }
+
+  /// Whether bytes that are no header are more than what is left of a dead record: whole pages are punched out, and with
+  /// them perhaps one half of a header.
+  private func isDamaged(_ bytes: [UInt8], at offset: Int) -> Bool {
+    let firstHalf = bytes.prefix(Format.alignment)
+    let secondHalf = bytes.dropFirst(Format.alignment)
+    let isZero = { (half: ArraySlice<UInt8>) in half.allSatisfy { $0 == 0 } }
+    let crossesPage = (offset + Format.alignment) % pageByteCount == 0
+    return crossesPage ? !isZero(firstHalf) && !isZero(secondHalf) : !isZero(firstHalf) || !isZero(secondHalf)
   }
 
   private func header(_ bytes: [UInt8], at offset: Int) -> RecordHeader? {

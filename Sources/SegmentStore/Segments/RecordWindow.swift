@@ -83,6 +83,9 @@ struct RecordWindow {
   }
 
   private func nextData(from offset: Int) throws(StoreError) -> Int? {
-    try translating { () throws(SystemCallFailure) in try file.nextData(from: offset) }
+    do throws(SystemCallFailure) { return try file.nextData(from: offset) } catch {
+      guard skipsUnreadable else { throw StoreError(error) }
+      return offset
+    }
   }
 }

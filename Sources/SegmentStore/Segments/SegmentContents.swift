@@ -6,7 +6,7 @@ import StorageIO
 /// With an intact footer the records are read from its table, else they are looked for. Belongs to one thread.
 final class SegmentContents {
   let segment: SegmentID
-  /// Of the file.
+  /// Of the file, as far as a segment goes.
   let byteCount: Int
   /// Nil when it is damaged, or of another store or segment.
   let header: SegmentHeader?
@@ -14,6 +14,9 @@ final class SegmentContents {
   let footer: SegmentFooter?
   /// What a search for records could not read.
   private(set) var unreadableByteCount = 0
+  /// Where a search for records found one whose header is damaged: the first places.
+  private(set) var damagedOffsets: [Int] = []
+  private static let maximumDamagedOffsetCount = 16
 
   private let file: File
   private let storePrefix: UInt64
@@ -21,7 +24,7 @@ final class SegmentContents {
   /// Memory for one piece of a payload or table.
   private static let pieceByteCount = 1 << 20
 
-  /// - Throws: `.corrupt` when there is no such regular file, `.io`.
+  /// - Throws: `.corrupt` when it is not a regular file, `.io` when it cannot be opened.
   init(_ segment: SegmentID, in directory: Directory, storePrefix: UInt64) throws(StoreError) {
     self.segment = segment
     self.storePrefix = storePrefix
@@ -29,14 +32,16 @@ final class SegmentContents {
       // Not blocking: somebody may have put a pipe in its place.
       file = try directory.open(segment.fileName, [.noFollow, .nonBlocking])
       let status = try file.status()
-      byteCount = status.byteCount
+      byteCount = min(status.byteCount, Format.segmentByteCounts.upperBound)
       guard status.kind == .file else {
         throw SystemCallFailure(call: "open", subject: file.path.description, errorNumber: notARegularFile)
       }
     } catch  where error.isNotFound || error.isEscape || error.errorNumber == notARegularFile {
-      throw StoreError(.corrupt, "segment \(segment): \(error.subject) is missing, or is not a regular file")
+      throw StoreError(.corrupt, "\(error.subject) is missing, or is not a regular file")
     } catch {
-      throw StoreError(error)
+      // Perhaps it can be opened later: an index without it would make it rubbish.
+      throw StoreError(
+        .io, "segment \(segment): \(error)", advice: "if it cannot be mended, move it out of the store and try again")
     }
     header = SegmentContents.header(of: file, segment, storePrefix)
     footer = SegmentContents.footer(of: file, byteCount, segment, storePrefix)
@@ -46,7 +51,10 @@ final class SegmentContents {
   func forEachRecord(_ body: (RecordHeader) throws(StoreError) -> Void) throws(StoreError) {
     if let footer { return try forEachRecord(in: footer, body) }
     var window = RecordWindow(file: file, skipsUnreadable: true)
-    try scan.forEachHeader(in: &window, body)
+    let onDamage = { [self] (offset: Int) in
+      if damagedOffsets.count < SegmentContents.maximumDamagedOffsetCount { damagedOffsets.append(offset) }
+    }
+    try scan.forEachHeader(in: &window, onDamage: onDamage, body)
     unreadableByteCount = window.unreadableByteCount
   }
 
@@ -98,10 +106,31 @@ final class SegmentContents {
     return SegmentHeader.byteCount
   }
 
+  /// Whether there is no header at all, not a damaged one: the segment was being made when its writer died.
+  var isBlank: Bool {
+    guard let start = bytes(at: 0, min(byteCount, SegmentHeader.byteCount)) else { return false }
+    return start.allSatisfy { $0 == 0 }
+  }
+
+  /// Whether the header of a part stands where `entry` says, intact or not its payload.
+  static func holds(_ id: PartID, _ entry: PartEntry, in directory: Directory, storePrefix: UInt64) -> Bool {
+    do {
+      let file = try directory.open(entry.segment.fileName, [.noFollow, .nonBlocking])
+      let bytes = try file.bytes(at: entry.offset, byteCount: RecordHeader.byteCount)
+      let record = try RecordHeader(
+        decoding: bytes, segment: entry.segment, offset: entry.offset, storePrefix: storePrefix)
+      return record.part == id
+    } catch {
+      return false
+    }
+  }
+
   // MARK: -
 
   private var scan: RecordScan {
-    RecordScan(segment: segment, storePrefix: storePrefix, range: SegmentHeader.byteCount..<byteCount)
+    RecordScan(
+      segment: segment, storePrefix: storePrefix,
+      range: SegmentHeader.byteCount..<max(SegmentHeader.byteCount, byteCount))
   }
 
   private func forEachRecord(
@@ -109,7 +138,7 @@ final class SegmentContents {
   ) throws(StoreError) {
     for (offset, count) in SegmentContents.pieces(of: footer) {
       guard let table = bytes(at: offset, count) else {
-        throw StoreError(.io, "segment \(segment): its footer can no longer be read")
+        throw StoreError(.corrupt, "its footer can no longer be read")
       }
       for start in stride(from: 0, to: table.count, by: RecordHeader.byteCount) {
         let bytes = Array(table[start..<(start + RecordHeader.byteCount)])

@@ -15,6 +15,7 @@ struct PutCommand: Command {
       "codec", value: "CODEC", help: "zlib, zstd, lz4, stored, or auto: what is best for each part (default auto)."),
     .init("level", value: "N", help: "1 (fast) to 12 (small), for zstd to 19 (default 1)."),
     .init("verify", help: "Read each part back, decode it and compare it before it counts."),
+    .init("resume", help: "Go on with an interrupted put; keep this one when it is interrupted."),
     .init("batch", help: "Make all files visible together, or none of them."),
     .init(
       "from-command", value: "CMD", help: "Store what a shell command writes, under --name, if it exits with status 0."),
@@ -31,6 +32,9 @@ struct PutCommand: Command {
     notes: [
       "With -r a directory is stored as its last component, a slash and the path below it. Links, pipes and devices "
         + "in it are reported and left out. A name that is stored twice is two files: 'get NAME' means the newer.",
+      "With --resume the file is read again and compared with what an interrupted put of the same name has stored; only "
+        + "what is missing is stored. A file that the store has already, under this name, is not stored again. What is "
+        + "kept of an interrupted put is listed as 'writing', and can be deleted by its id.",
       "With --batch all files of all arguments appear in one moment, also if power fails; one that cannot be stored, a "
         + "link in a tree for example, keeps all from being stored. A batch takes 8KiB of --memory for each file.",
       "What CMD of --from-command writes until it ends is stored. It gets no input; when the put fails or is "
@@ -52,6 +56,7 @@ struct PutCommand: Command {
   let commandLine: [UInt8]?
   let isRecursive: Bool
   private let isBatch: Bool
+  private let resumes: Bool
   private let verifies: Bool
   private let partByteCount: Int?
   private let codec: CodecChoice?
@@ -63,6 +68,7 @@ struct PutCommand: Command {
     paths = line.operands
     isRecursive = line.contains("recursive")
     isBatch = line.contains("batch")
+    resumes = line.contains("resume")
     verifies = line.contains("verify")
     commandLine = line.value(of: "from-command")
     (partByteCount, codec, level) = try translatingUsage { () throws(UsageError) in
@@ -78,6 +84,10 @@ struct PutCommand: Command {
   }
 
   private func checkArguments() throws(CommandError) {
+    if resumes, isBatch || commandLine != nil || isStandardInput {
+      throw CommandError(
+        .wrongUsage, "--resume is for files stored one by one: not for standard input, --from-command or --batch")
+    }
     if let commandLine { return try checkArguments(ofCommand: commandLine) }
     if paths.isEmpty { throw CommandError(.wrongUsage, "no PATH is given", advice: "see 'pfs help put'") }
     if paths.contains([]) { throw CommandError(.wrongUsage, "a PATH is empty") }
@@ -113,6 +123,7 @@ struct PutCommand: Command {
 
   func run(in context: CommandContext) throws(CommandError) -> ExitStatus {
     let options = options(context.settings)
+    if resumes { context.stores.willResume(try resumedNames()) }
     if let commandLine, let name {
       try putOutput(of: commandLine, as: name, options, context)
       return .done
@@ -138,12 +149,23 @@ struct PutCommand: Command {
     }
   }
 
+  private func resumedNames() throws(CommandError) -> ResumedNames {
+    var names = ResumedNames()
+    for path in paths {
+      let name = if let name { name } else { try PutCommand.name(of: path) }
+      names.insert(name)
+      if isRecursive { names.insertTree(name) }
+    }
+    return names
+  }
+
   private func options(_ settings: Settings) -> PutOptions {
     var options = PutOptions()
     options.encoding = (codec ?? settings.codec ?? .auto).encoding
     options.level = level ?? settings.level ?? options.level
     options.partByteCount = partByteCount ?? settings.partByteCount
     options.verifies = verifies
+    options.resumes = resumes
     return options
   }
 

@@ -15,7 +15,8 @@ struct RebuildCommand: Command {
     options: options,
     notes: [
       "A file of which parts are damaged is there afterwards, and reading those parts is an error: 'pfs get --salvage' "
-        + "gives the rest. 'pfs verify' checks every byte."
+        + "gives the rest. 'pfs verify' checks every byte.",
+      "What is named like a segment and is none stays where it is, with '.unknown' behind its name.",
     ],
     examples: [
       .init("pfs rebuild", "after 'the index is damaged' or 'the index is missing'"),

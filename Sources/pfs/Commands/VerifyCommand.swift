@@ -79,8 +79,7 @@ struct VerifyCommand: Command {
     options.scope = .segments
     options.start = state?.position ?? .start
     options.maximumSeconds = options.maximumSeconds.map { max(0, $0 - report.elapsedSeconds) }
-    let total = walk.isUsable ? try translating { () throws(StoreError) in try store.statistics().liveByteCount } : nil
-    context.progress.begin(store.path.lastComponent, totalByteCount: total)
+    context.progress.begin(store.path.lastComponent, totalByteCount: VerifyCommand.liveByteCount(of: store))
     let outcome: Result<VerificationSummary, StoreError>
     do throws(StoreError) {
       outcome = .success(
@@ -96,6 +95,11 @@ struct VerifyCommand: Command {
     let summary = try translating { () throws(StoreError) in try outcome.get() }
     report.add(summary, countsParts: !walk.isUsable)
     try translating { () throws(StoreError) in try alone.close() }
+  }
+
+  /// What there is to read, for the bar; nil where the index does not say.
+  private static func liveByteCount(of store: Store) -> Int? {
+    do throws(StoreError) { return try store.statistics().liveByteCount } catch { return nil }
   }
 
   /// The segments of the store, and as much of the rest as is needed to read them; nil when that is damaged.
@@ -130,7 +134,7 @@ struct VerifyCommand: Command {
       }
       return report.findingCount > before ? .damageFound : .done
     }
-    try report.finish()
+    if report.hasChecked { try report.finish() }
     return status
   }
 }

@@ -15,6 +15,9 @@ final class VerifyReport {
 
   init(_ context: CommandContext) { self.context = context }
 
+  /// Whether there is anything to say at the end.
+  var hasChecked: Bool { fileCount > 0 || findingCount > 0 }
+
   var elapsedSeconds: Double { MonotonicClock.seconds() - startSeconds }
 
   func tell(_ event: VerificationEvent) {

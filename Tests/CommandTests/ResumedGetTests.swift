@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Resumed get") struct ResumeTests {
+@Suite("Resumed get") struct ResumedGetTests {
   private static let byteCount = 48 << 20
 
   @Test("after kill -9 or Ctrl-C gives the file, and reads from the store only what is missing", arguments: [9, 2])
@@ -33,7 +33,7 @@ import Testing
     try withBigFile { sandbox in
       let partial = sandbox.work / ".out.pfs-partial"
       for _ in 0..<4 {
-        let moment = generator.below(ResumeTests.byteCount)
+        let moment = generator.below(ResumedGetTests.byteCount)
         let getting = try sandbox.command("get", "--resume", "--force", "file", "-o", "out").start()
         try wait(for: "the partial file to have \(moment) bytes") {
           try !getting.isRunning || partial.allocatedByteCountOfTree() >= moment
@@ -81,7 +81,7 @@ import Testing
   private func withBigFile(_ body: (Sandbox) throws -> Void) throws {
     try Sandbox.use { sandbox in
       try sandbox.done("init", "--part-size", "64KiB")
-      try Sample(.random, seed: 7).write(ResumeTests.byteCount, to: sandbox.work / "file")
+      try Sample(.random, seed: 7).write(ResumedGetTests.byteCount, to: sandbox.work / "file")
       try sandbox.put(sandbox.work / "file")
       try body(sandbox)
     }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SegmentStore
 
-@Suite("Resumed get") struct ResumeTests {
+@Suite("Resumed get") struct ResumedGetTests {
   let directory: TemporaryDirectory
 
   init() throws { directory = try TemporaryDirectory() }

@@ -3,33 +3,27 @@ import CommandSupport
 /// The result for programs. Sizes are in bytes, times in seconds, speeds in MB (1,000,000 bytes) a second.
 extension SweepReport {
   var json: JSONValue {
-    [
-      "benchmark": "sweep",
-      "format": 1,
-      "started": .string(CalendarTime(nanosecondsSinceEpoch: startedNanoseconds).rfc3339),
-      "machine": [
-        "processor": .string(machine.processor), "processors": .integer(Int64(machine.processorCount)),
-        "kernel": .string(machine.kernel), "memory": .integer(Int64(machine.memoryByteCount)),
-        "file_system": .string(machine.fileSystem),
-      ],
-      "versions": .object(
-        [JSONValue.Member("pfs", .string(pfsVersion)), JSONValue.Member("pfs_bench", .string(BenchCommand.version))]
-          + settings.libraries.map { library in JSONValue.Member(library.name, .string(library.version)) }),
-      "commit": settings.commit.map { .string($0) } ?? .null,
-      "input": [
-        "size": .integer(Int64(result.inputByteCount)),
-        "file": settings.input.map { .string(DisplayName.escaped($0.bytes)) } ?? .null,
-        "corpus": settings.input == nil ? .string(settings.corpus.rawValue) : .null,
-        "seed": settings.input == nil ? .unsignedInteger(settings.seed) : .null,
-      ],
-      "workers": .integer(Int64(settings.workerCount)),
-      "others_share": .double(result.othersShare(processorCount: machine.processorCount)),
-      "runs": .array(result.samples.map(json)),
-      "summary": .array(result.limits.map(summary)),
-      "bare_summary": .object(
-        SweepStep.allCases.map { step in JSONValue.Member("\(step)_mb_per_second", json(result.bareSpeed(step))) }),
-      "verdicts": .array(result.verdicts.map(json)),
-    ]
+    .object(
+      circumstances.json(benchmark: "sweep") + [
+        JSONValue.Member(
+          "input",
+          [
+            "size": .integer(Int64(result.inputByteCount)),
+            "file": settings.input.map { .string(DisplayName.escaped($0.bytes)) } ?? .null,
+            "corpus": settings.input == nil ? .string(settings.corpus.rawValue) : .null,
+            "seed": settings.input == nil ? .unsignedInteger(settings.common.seed) : .null,
+          ]),
+        JSONValue.Member("others_share", .double(othersShare)),
+        JSONValue.Member("runs", .array(result.samples.map(json))),
+        JSONValue.Member("summary", .array(result.limits.map(summary))),
+        JSONValue.Member(
+          "bare_summary",
+          .object(
+            SweepStep.allCases.map { step in
+              JSONValue.Member("\(step)_mb_per_second", json(result.bareSpeed(step)))
+            })),
+        JSONValue.Member("verdicts", .array(result.verdicts.map(json))),
+      ])
   }
 
   private func json(_ sample: SweepSample) -> JSONValue {
@@ -72,10 +66,7 @@ extension SweepReport {
     return .object(members)
   }
 
-  private func json(_ spread: Spread?) -> JSONValue {
-    guard let spread else { return .null }
-    return ["median": .double(spread.median), "min": .double(spread.minimum), "max": .double(spread.maximum)]
-  }
+  private func json(_ spread: Spread?) -> JSONValue { spread?.json ?? .null }
 
   private func json(_ verdict: SweepResult.Verdict) -> JSONValue {
     [

@@ -2,40 +2,24 @@ import CommandSupport
 import StorageIO
 
 /// A sweep's result with its circumstances, for people and for programs.
-struct SweepReport: Sendable {
+struct SweepReport: BenchReport {
   let settings: SweepSettings
   let result: SweepResult
-  let machine: Machine
-  let pfsVersion: String
-  let startedNanoseconds: Int64
+  let circumstances: Circumstances
 
   /// The result as tables and verdicts.
-  var text: String { circumstances + "\n" + table + "\n" + verdicts + quietness }
-
-  /// More than this taken by others makes speeds, and ratios of speeds, a matter of chance.
-  private static let quietShare = 0.05
-
-  private var quietness: String {
-    let share = result.othersShare(processorCount: machine.processorCount)
-    let advice = share > SweepReport.quietShare ? ": too much for figures of speed; measure when nothing else runs" : ""
-    return "\nothers took \(FixedPoint.percent(share)) of the machine meanwhile\(advice)\n"
+  var text: String {
+    circumstances.text(input: input) + "\n" + table + "\n" + verdicts
+      + Circumstances.quietness(othersShare: othersShare)
   }
 
-  private var circumstances: String {
+  var othersShare: Double { result.othersShare(processorCount: circumstances.machine.processorCount) }
+
+  private var input: String {
     let source =
       settings.input.map { "'\(DisplayName.escaped($0.bytes))'" }
-      ?? "generated (\(settings.corpus.rawValue), seed \(settings.seed))"
-    let libraries = settings.libraries.map { "\($0.name) \($0.version)" }
-    let versions = [pfsVersion] + libraries + (settings.commit.map { ["commit \($0)"] } ?? [])
-    let started = CalendarTime(nanosecondsSinceEpoch: startedNanoseconds).rfc3339
-    return """
-      \(started): \(machine.processor), \(machine.processorCount) processors, \
-      \(ByteSize.text(machine.memoryByteCount)); Linux \(machine.kernel); \(machine.fileSystem)
-      \(versions.joined(separator: ", "))
-      input \(result.inputByteCount) bytes, \(source); \(settings.workerCount) workers; \
-      \(settings.runCount) runs; median [least..most]; MB = 1,000,000 bytes
-
-      """
+      ?? "generated (\(settings.corpus.rawValue), seed \(settings.common.seed))"
+    return "\(result.inputByteCount) bytes, \(source)"
   }
 
   /// A table for each direction, and one of memory.
@@ -85,15 +69,7 @@ struct SweepReport: Sendable {
     return text
   }
 
-  private func speed(_ spread: Spread?) -> String {
-    guard let spread else { return "-" }
-    let (least, most) = (FixedPoint.text(spread.minimum, decimals: 1), FixedPoint.text(spread.maximum, decimals: 1))
-    return "\(FixedPoint.text(spread.median, decimals: 1)) [\(least)..\(most)]"
-  }
+  private func speed(_ spread: Spread?) -> String { spread?.text(decimals: 1) ?? "-" }
 
-  private func share(_ spread: Spread?) -> String {
-    guard let spread else { return "-" }
-    let (least, most) = (FixedPoint.text(spread.minimum, decimals: 3), FixedPoint.text(spread.maximum, decimals: 3))
-    return "\(FixedPoint.text(spread.median, decimals: 3)) [\(least)..\(most)]"
-  }
+  private func share(_ spread: Spread?) -> String { spread?.text(decimals: 3) ?? "-" }
 }

@@ -10,23 +10,19 @@ struct Sweep: Sendable {
   let settings: SweepSettings
   let input: FilePath
   let inputByteCount: Int
-  let workspace: Workspace
-  let program: PFSProgram
-  let interruption: Interruption
-  /// Told what was measured, line by line.
-  let note: @Sendable (String) throws(BenchFailure) -> Void
+  let run: BenchRun
 
   /// Runs everything; the order of limits is turned by one from run to run, so that a machine that gets slower or
   /// faster favours none. In odd runs pfs goes first, in even ones the bare work: see ``SweepResult``.
-  func run() throws(BenchFailure) -> SweepResult {
+  func measure() throws(BenchFailure) -> SweepResult {
     var samples: [SweepSample] = []
-    for runNumber in 1...settings.runCount {
+    for runNumber in 1...settings.common.runCount {
       for position in settings.limits.indices {
         let index = (position + runNumber - 1) % settings.limits.count
         let bareIsFirst = runNumber.isMultiple(of: 2)
         let sample = try sample(runNumber, settings.limits[index], bareIsFirst: bareIsFirst)
         samples.append(sample)
-        try note(line(sample))
+        try run.note(line(sample))
       }
     }
     return SweepResult(inputByteCount: inputByteCount, limits: settings.limits, samples: samples)
@@ -42,40 +38,41 @@ struct Sweep: Sendable {
   }
 
   private func measurePFS(_ limit: MemoryLimit) throws(BenchFailure) -> RoundTripFigures {
-    let store = workspace.file("store")
-    let output = workspace.file("restored")
-    let (put, id) = try program.put(input, store: store, limit: limit)
-    let storedByteCount = try workspace.byteCount(of: "store")
-    let get = try program.get(id, store: store, output: output, limit: limit)
-    try FileComparison.requireEqual(input, output, workerCount: settings.workerCount, interruption)
-    try workspace.remove("store", "restored")
+    let store = run.workspace.file("store")
+    let output = run.workspace.file("restored")
+    let (put, id) = try run.program.put(input, store: store, limit: limit)
+    let storedByteCount = try run.workspace.byteCount(of: "store")
+    let get = try run.program.get(id, store: store, output: output, limit: limit)
+    try FileComparison.requireEqual(input, output, workerCount: settings.common.workerCount, run.interruption)
+    try run.workspace.remove("store", "restored")
     return RoundTripFigures(put: put, get: get, storedByteCount: storedByteCount)
   }
 
   private func measureBare() throws(BenchFailure) -> RoundTripFigures {
-    let streams = workspace.file("streams")
-    let output = workspace.file("inflated")
-    let numbers = [settings.workerCount, Sweep.level, Sweep.partByteCount].map { Array("\($0)".utf8) }
+    let streams = run.workspace.file("streams")
+    let output = run.workspace.file("inflated")
+    let numbers = [settings.common.workerCount, Sweep.level, Sweep.partByteCount].map { Array("\($0)".utf8) }
     let put = try runBare([Array("put".utf8), input.bytes, streams.bytes] + numbers)
-    let storedByteCount = try workspace.byteCount(of: "streams")
+    let storedByteCount = try run.workspace.byteCount(of: "streams")
     let get = try runBare([Array("get".utf8), streams.bytes, output.bytes, numbers[0]])
-    try FileComparison.requireEqual(input, output, workerCount: settings.workerCount, interruption)
-    try workspace.remove("streams", "streams.table", "inflated")
+    try FileComparison.requireEqual(input, output, workerCount: settings.common.workerCount, run.interruption)
+    try run.workspace.remove("streams", "streams.table", "inflated")
     return RoundTripFigures(put: put, get: get, storedByteCount: storedByteCount)
   }
 
   private func runBare(_ arguments: [[UInt8]]) throws(BenchFailure) -> StepFigures {
     let this = try BenchFailure.translating { () throws(ConsoleFailure) in try ProgramFile.path() }
-    let run = try interruption.run(this, [Array(BareZlib.subcommandName.utf8)] + arguments)
-    try requireSuccess(run.outcome, "pfs-bench \(BareZlib.subcommandName)")
-    return StepFigures(run)
+    let bare = try run.interruption.run(this, [Array(BareZlib.subcommandName.utf8)] + arguments)
+    try requireSuccess(bare.outcome, "pfs-bench \(BareZlib.subcommandName)")
+    return StepFigures(bare)
   }
 
   private func line(_ sample: SweepSample) -> String {
     func speed(_ figures: StepFigures) -> String {
       FixedPoint.text(Double(inputByteCount) / 1e6 / figures.wallSeconds, decimals: 0)
     }
-    return "run \(sample.runNumber)/\(settings.runCount), \(sample.limit.text): put \(speed(sample.pfs.put)) MB/s "
-      + "(bare \(speed(sample.bare.put))), get \(speed(sample.pfs.get)) MB/s (bare \(speed(sample.bare.get)))\n"
+    return
+      "run \(sample.runNumber)/\(settings.common.runCount), \(sample.limit.text): put \(speed(sample.pfs.put)) MB/s "
+      + "(bare \(speed(sample.bare.put))), get \(speed(sample.pfs.get)) MB/s (bare \(speed(sample.bare.get)))"
   }
 }

@@ -44,22 +44,6 @@ struct SweepSample: Hashable, Sendable {
   let bare: RoundTripFigures
 }
 
-/// The middle and the ends of some measurements.
-struct Spread: Hashable, Sendable {
-  let median: Double
-  let minimum: Double
-  let maximum: Double
-
-  /// Nil for no values. The median of an even number of values is the mean of the middle two.
-  init?(_ values: [Double]) {
-    let sorted = values.sorted()
-    guard let minimum = sorted.first, let maximum = sorted.last else { return nil }
-    self.minimum = minimum
-    self.maximum = maximum
-    median = (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-  }
-}
-
 /// A direction of the file's way: into the store or out of it.
 enum SweepStep: String, Sendable, CaseIterable {
   case put

@@ -1,8 +1,7 @@
 /// All that a sweep measured, and what follows from it.
 ///
 /// Who goes first matters, most of all in a virtual machine, where a page that was freed a moment ago is filled again
-/// in far less time than one that the host has to provide. So ratios are the geometric mean of two runs that differ in
-/// who went first, as long as there is a second one.
+/// in far less time than one that the host has to provide: see ``Spread/init(balancing:)``.
 struct SweepResult: Sendable {
   /// A target of the project, and how one figure stands to it.
   struct Verdict: Hashable, Sendable {
@@ -61,12 +60,9 @@ struct SweepResult: Sendable {
     }
   }
 
-  /// The ratios at `limit`, each of two runs that differ in who went first.
+  /// The ratios at `limit`.
   private func balanced(_ limit: MemoryLimit, _ ratio: (SweepSample) -> Double) -> Spread? {
-    let all = samples(at: limit)
-    let pairs = zip(all.filter(\.bareWasFirst), all.filter { sample in !sample.bareWasFirst })
-    let ratios = pairs.map { first, second in (ratio(first) * ratio(second)).squareRoot() }
-    return Spread(ratios.isEmpty ? all.map(ratio) : ratios)
+    Spread(balancing: samples(at: limit).map { sample in (ratio(sample), sample.bareWasFirst) })
   }
 
   /// The share of the machine that everything else took while something was measured.
