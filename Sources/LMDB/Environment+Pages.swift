@@ -55,9 +55,10 @@ extension Environment {
     }
   }
 
-  /// Throws when the newest snapshot does not hold together, or is not the newest that there was.
+  /// Throws when the newest snapshot does not hold together.
   ///
-  /// Leaves are checked where they are used. The snapshot before is intact too, as long as the newest is in use.
+  /// Leaves are checked where they are used. That there was no newer one is not certain: where writing its meta page
+  /// failed, LMDB puts the old number back, and so may one bit.
   /// - Complexity: O(branch pages + free pages).
   func checkPages() throws(LMDBError) {
     // A writer may have gone on before the meta page was read, and will not do so each time.
@@ -69,29 +70,8 @@ extension Environment {
       var check = SnapshotCheck(pageReader, newest)
       try check.collectFreePages()
       try check.collectTables()
-      return try checkIsNewest(number)
-    }
-  }
-
-  /// Throws when the other meta page holds the snapshot that comes after transaction `number`, whole but for its number.
-  ///
-  /// What a crash left of a meta page that was being written is no such snapshot: its number is written last, and as long
-  /// as that is the old one, LMDB does not look at the rest.
-  private func checkIsNewest(_ number: UInt64) throws(LMDBError) {
-    var later: MetaPages.Snapshot
-    do throws(LMDBError) {
-      later = try MetaPages.snapshot(Int((number + 1) % 2), pageReader)
-      guard later.transactionNumber < number else { return }
-      later.transactionNumber = number + 1
-      var check = SnapshotCheck(pageReader, later)
-      try check.collectFreePages()
-      try check.collectTables()
-    } catch  where error.isDamaged {
       return
     }
-    throw LMDBError(
-      code: MDB_CORRUPTED, operation: "mdb_env_open",
-      detail: "data.mdb: a meta page holds transaction \(number + 1) and has another number")
   }
 
   /// The pages of the snapshot that a write transaction, the running one, begins with.

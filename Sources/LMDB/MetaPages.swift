@@ -139,7 +139,7 @@ struct MetaPages {
 
   /// What one meta page says of its snapshot.
   struct Snapshot {
-    var transactionNumber: UInt64
+    let transactionNumber: UInt64
     let lastPage: UInt64
     let freeTable: TableRecord
     let mainTable: TableRecord

@@ -69,7 +69,8 @@ struct GetPipeline {
     var report = LossReport()
     let isHopeless = Monitor(false)
     let (salvages, progress) = (options.salvages, progress)
-    try forEachBatch(plan) { (batch, lease, tools) throws(StoreError) in
+    // In a file that is gone on with something else may be where the hole belongs.
+    try forEachBatch(plan, skippingHoles: !output.isResumed) { (batch, lease, tools) throws(StoreError) in
       let decoded = try batch.decode(into: lease, tools, reusing: output.isResumed ? output.file : nil)
       if !salvages && !decoded.losses.isEmpty { isHopeless.withLock { $0 = true } }
       if !isHopeless.withLock({ $0 }) { try batch.write(decoded, from: lease, to: output.file) }
@@ -104,7 +105,7 @@ struct GetPipeline {
 
   /// Has the workers do `work` with each batch, and hands what comes of it to `collect` on this thread, in order.
   private func forEachBatch<Result: Sendable>(
-    _ plan: GetPlan,
+    _ plan: GetPlan, skippingHoles: Bool = false,
     work: @escaping @Sendable (GetBatch, MemoryLease, WorkerPool.Tools) throws(StoreError) -> Result,
     collect: (Result) throws(StoreError) -> Void
   ) throws(StoreError) {
@@ -113,6 +114,7 @@ struct GetPipeline {
     var nextNumber = plan.partNumbers.lowerBound
     while true {
       try cancellation.check()
+      if skippingHoles, window.hasRoom { nextNumber = try holeEnd(plan, from: nextNumber) }
       if let numbers = plan.batch(from: nextNumber), window.hasRoom,
         let lease = try window.lease(plan.leaseByteCount(numbers), cancellation)
       {
@@ -126,6 +128,33 @@ struct GetPipeline {
       }
     }
   }
+
+  /// The end of the parts from `number` on that are nothing but zeros, and so a hole in the output: the MD5 in the index
+  /// says so, and nothing of them is read.
+  private func holeEnd(_ plan: GetPlan, from number: Int) throws(StoreError) -> Int {
+    var end = number
+    var pagePartCount = 1
+    while end < plan.partNumbers.upperBound {
+      let numbers = end..<min(end + pagePartCount, plan.partNumbers.upperBound)
+      let index = try store.index
+      let parts = try index.read { (transaction) throws(StoreError) in
+        try index.parts.parts(numbers, of: plan.manifest, in: transaction)
+      }
+      for (number, part) in zip(numbers, parts) {
+        let bytes = plan.manifest.byteRange(ofPart: number)
+        guard part.entry.state == .live, part.entry.codec == .zeros, part.entry.rawByteCount == bytes.count,
+          part.entry.digest == store.zeroDigests.digest(of: bytes.count)
+        else { return end }
+        progress(bytes.clamped(to: plan.byteRange).count)
+        end = number + 1
+      }
+      pagePartCount = GetPipeline.holePagePartCount
+      try cancellation.check()
+    }
+    return end
+  }
+
+  private static let holePagePartCount = 1024
 
   private func write(_ lease: MemoryLease, _ range: Range<Int>, toStream stream: File) throws(StoreError) {
     // In pieces that a pipe which is said to be writable takes at once, so that an interrupt is noticed when its reader
