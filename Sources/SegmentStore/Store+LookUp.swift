@@ -95,7 +95,7 @@ extension Store {
         result.segmentCount += 1
         if entry.state == .sealed { result.sealedSegmentCount += 1 }
         result.liveByteCount += entry.liveByteCount
-        result.deadByteCount += max(0, entry.usedByteCount - SegmentHeader.byteCount - entry.liveByteCount)
+        result.deadByteCount += entry.deadByteCount
       }
     }
     do throws(SystemCallFailure) {

@@ -47,6 +47,11 @@ extension File {
     _ = pfs_start_writeback(descriptor, Int64(range.lowerBound), Int64(range.count))
   }
 
+  /// Has the device read `range` into the page cache without waiting for it. A hint: promises nothing.
+  public func prefetch(_ range: Range<Int>) {
+    _ = posix_fadvise(descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_WILLNEED)
+  }
+
   /// Takes the pages of the file that are durable and that nobody has mapped out of the page cache, so that the next read
   /// comes from the device. For measuring.
   public func forgetCached() throws(SystemCallFailure) {

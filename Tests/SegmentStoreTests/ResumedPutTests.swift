@@ -34,6 +34,39 @@ import Testing
     try fixture.finish()
   }
 
+  @Test func `of one file of a batch begin anew, and leave no account of it behind`() throws {
+    let fixture = try StoreFixture(directory)
+    let bytes = noise(ResumedPutTests.byteCount, seed: 5)
+    let source = directory.path(of: "source")
+    try Data(bytes).write(to: URL(fileURLWithPath: source))
+    let name = try FileName(Array("file".utf8))
+    let group = fixture.store.beginGroup()
+    let id = try group.put(.file(FilePath(source)), as: name)
+    // A crash before the batch is published.
+    let image = try fixture.crashImage()
+    group.rollBack()
+    var configuration = fixture.configuration
+    configuration.resumedNames.insert(name)
+    let store = try Store(at: FilePath(image), configuration)
+    let stored = try store.put(.file(FilePath(source)), as: name, resuming)
+    #expect(stored.id > id)
+    #expect(try store.bytes(of: stored.id, in: directory) == bytes)
+    try store.checkInvariants()
+    try store.close()
+    try fixture.finish()
+  }
+
+  @Test func `leave one manifest of a file, however often they were cut short`() throws {
+    let fixture = try StoreFixture(directory)
+    let bytes = noise(ResumedPutTests.byteCount, seed: 6)
+    let id = try interrupt(bytes, in: fixture)
+    _ = try put(bytes, in: fixture)
+    try fixture.reopen()
+    let manifests = try fixture.segmentFiles().flatMap { try $0.records() }.filter { $0.kind == .manifest }
+    #expect(manifests.map(\.file) == [id])
+    try fixture.finish()
+  }
+
   enum Change: String, CaseIterable, Sendable {
     case oneByte, shorter, partSize
   }

@@ -11,6 +11,8 @@ final class IndexJob: Sendable {
   let publishedFiles: [FileID]
   /// The files that the change deletes: a tombstone of each is appended first.
   let buriedFiles: [FileID]
+  /// The manifest of a file that the index knows already: appended first. Such a job is a group by itself.
+  let manifest: ManifestPayload?
   /// Makes the change. May run more than once, so it depends on nothing but its transaction, and changes nothing else
   /// that a second run would not set again.
   let body: Body
@@ -19,11 +21,12 @@ final class IndexJob: Sendable {
 
   init(
     syncing segments: Set<SegmentID> = [], publishing published: [FileID] = [], burying buried: [FileID] = [],
-    _ body: @escaping Body
+    appending manifest: ManifestPayload? = nil, _ body: @escaping Body
   ) {
     syncedSegments = segments
     publishedFiles = published
     buriedFiles = buried
+    self.manifest = manifest
     self.body = body
   }
 
@@ -36,6 +39,12 @@ final class IndexJob: Sendable {
   }
 }
 
+/// A manifest that is to be appended.
+struct ManifestPayload: Sendable {
+  let file: FileID
+  let bytes: [UInt8]
+}
+
 /// The records that a group of jobs appended to say what becomes visible and what is gone.
 struct JournalRecords: Sendable {
   /// The sequence of the commit record that names every published file of the group.
@@ -43,4 +52,8 @@ struct JournalRecords: Sendable {
   var commitLocation: RecordLocation?
   var publishedFileCount = 0
   var tombstones: [FileID: RecordLocation] = [:]
+  var manifestLocation: RecordLocation?
+
+  /// What the group adds to the live bytes of segments, tombstones not counted.
+  var liveByteCount: Int { (commitLocation?.recordByteCount ?? 0) + (manifestLocation?.recordByteCount ?? 0) }
 }

@@ -81,7 +81,10 @@ final class IndexWriter: Sendable {
       let group = Array(
         state.waiting.prefix(IndexWriter.maximumGroupCount).enumerated().prefix { number, job in
           publishedCount += job.publishedFiles.count
-          return number == 0 || publishedCount <= IndexWriter.maximumPublishedCount
+          if number == 0 { return true }
+          // A manifest may take half a segment.
+          let isAlone = job.manifest != nil || state.waiting[0].manifest != nil
+          return !isAlone && publishedCount <= IndexWriter.maximumPublishedCount
         }.map(\.element))
       state.waiting.removeFirst(group.count)
       return group
@@ -120,11 +123,12 @@ final class IndexWriter: Sendable {
       try checkUsable()
       let published = group.flatMap(\.publishedFiles)
       let buried = group.flatMap(\.buriedFiles)
-      if !published.isEmpty || !buried.isEmpty {
+      let manifest = group.first?.manifest
+      if !published.isEmpty || !buried.isEmpty || manifest != nil {
         guard let journal = journal.withLock({ $0 }) else {
           throw StoreError(.io, "a file cannot become visible before the journal is open")
         }
-        entry = try journal.append(publishing: published, burying: buried) { (job) throws(StoreError) in
+        entry = try journal.append(publishing: published, burying: buried, manifest) { (job) throws(StoreError) in
           try performHere(job)
         }
       }

@@ -2,7 +2,9 @@ import Codecs
 import LMDB
 import StorageIO
 
-/// Appends the records that say which files are visible and which are gone, for the thread of the index.
+/// Appends the records that say which files are visible and which are gone, for the thread of the index. The manifest of a
+/// file that has been `writing` is among them: whoever goes on with a put that was cut short appends another, and of one
+/// file there may be only one.
 ///
 /// They go to a segment that is lent for as long as the group takes, so that nothing is appended behind them until
 /// the index has named them: after a crash in between they lie behind the end that the index knows, and are cut off.
@@ -11,7 +13,7 @@ struct Journal: Sendable {
   let identifiers: IdentifierSource
 
   func append(
-    publishing published: [FileID], burying buried: [FileID],
+    publishing published: [FileID], burying buried: [FileID], _ manifest: ManifestPayload?,
     through perform: (IndexJob) throws(StoreError) -> Void
   ) throws(StoreError) -> JournalEntry {
     let payload = published.flatMap { id in
@@ -19,10 +21,13 @@ struct Journal: Sendable {
       writer.put(id.rawValue, at: 0)
       return writer.bytes
     }
-    let sequences = try identifiers.takeSequences(1 + buried.count, through: perform)
-    let room = payload.count + buried.count * Format.aligned(RecordHeader.byteCount) * 2
+    let sequences = try identifiers.takeSequences(2 + buried.count, through: perform)
+    // With each record a header in the footer.
+    var room = payload.count + buried.count * Format.aligned(RecordHeader.byteCount) * 2
+    if let manifest { room += Format.aligned(RecordHeader.byteCount + manifest.bytes.count) + RecordHeader.byteCount }
     let entry = JournalEntry(pool: pool, appender: try pool.lend(forPayload: room, through: perform))
     do throws(StoreError) {
+      if let manifest { try entry.append(manifest, Sequence(rawValue: sequences.upperBound - 1)) }
       if !published.isEmpty {
         try entry.appendCommit(payload, published.count, Sequence(rawValue: sequences.lowerBound))
       }
@@ -55,6 +60,12 @@ final class JournalEntry {
     self.appender = appender
     tailBefore = appender.tail
     recordCountBefore = appender.recordCount
+  }
+
+  func append(_ manifest: ManifestPayload, _ sequence: Sequence) throws(StoreError) {
+    let record = try append(.manifest, manifest.bytes, manifest.file, sequence)
+    appended.add(record)
+    records.manifestLocation = record.location
   }
 
   func appendCommit(_ payload: [UInt8], _ fileCount: Int, _ sequence: Sequence) throws(StoreError) {

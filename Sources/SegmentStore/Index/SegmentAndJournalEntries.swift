@@ -13,6 +13,12 @@ struct SegmentEntry: IndexEntry, Hashable {
   var liveByteCount: Int
   var recordCount: Int
 
+  /// The records that nothing needs any more: what is neither alive nor header nor footer.
+  var deadByteCount: Int {
+    let footerByteCount = state == .sealed ? SegmentFooter.byteCount(recordCount: recordCount) : 0
+    return max(0, usedByteCount - SegmentHeader.byteCount - footerByteCount - liveByteCount)
+  }
+
   /// Whether a writer may take it over. One in which nothing counts has perhaps no header, or no file.
   var isFree: Bool { state == .open && owner.rawValue == 0 && usedByteCount > 0 }
 

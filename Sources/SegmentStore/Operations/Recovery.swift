@@ -97,7 +97,7 @@ struct Recovery: Sendable {
     var rolledBack: [WriterID: [FileID]] = [:]
     for (id, entry) in unfinished {
       switch entry.state {
-      case .writing where entry.isResumable || store.configuration.resumedNames.contains(entry.manifest.name):
+      case .writing where canBeResumed(entry):
         try keep(id, of: entry.writer)
       case .writing: rolledBack[entry.writer, default: []].append(id)
       case .deleting: try reclamation.finish(id)
@@ -105,6 +105,12 @@ struct Recovery: Sendable {
       }
     }
     for (writer, ids) in rolledBack { try reclamation.rollBack(ids, of: writer, by: writer) }
+  }
+
+  /// One of a group, which has its manifest and waits for the others, is not gone on with by itself.
+  private func canBeResumed(_ entry: FileEntry) -> Bool {
+    guard entry.manifestLocation.segment.rawValue == 0 else { return false }
+    return entry.isResumable || store.configuration.resumedNames.contains(entry.manifest.name)
   }
 
   /// Leaves a file that a dead writer was storing to whoever goes on with it.

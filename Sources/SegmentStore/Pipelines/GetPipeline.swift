@@ -130,7 +130,7 @@ struct GetPipeline {
   }
 
   /// The end of the parts from `number` on that are nothing but zeros, and so a hole in the output: the MD5 in the index
-  /// says so, and nothing of them is read.
+  /// says so, and their records are looked at, here, without memory for what they decode to.
   private func holeEnd(_ plan: GetPlan, from number: Int) throws(StoreError) -> Int {
     var end = number
     var pagePartCount = 1
@@ -145,6 +145,8 @@ struct GetPipeline {
         guard part.entry.state == .live, part.entry.codec == .zeros, part.entry.rawByteCount == bytes.count,
           part.entry.digest == store.zeroDigests.digest(of: bytes.count)
         else { return end }
+        // One whose record is damaged is looked at with its batch, which knows what to say.
+        do throws(StoreError) { try store.reader.withPayload(of: part.id, part.entry) { (_) in } } catch { return end }
         progress(bytes.clamped(to: plan.byteRange).count)
         end = number + 1
       }

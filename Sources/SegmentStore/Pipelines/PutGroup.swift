@@ -68,7 +68,7 @@ public final class PutGroup: Sendable {
           entry.commit = journal.commit
           try index.files.setReady(id, entry, in: transaction)
         }
-        try quota.check(0, journal.commitLocation, index.segments, in: transaction)
+        try quota.check(0, journal, index.segments, in: transaction)
       })
     state.withLock { $0 = State() }
     return ids

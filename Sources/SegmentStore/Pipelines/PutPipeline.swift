@@ -72,7 +72,8 @@ struct PutPipeline {
       if plan.needsSeveralBatches || put.isEntered { try enter(&put) }
       try storeParts(source, plan, &put)
       try source.checkWhole()
-      try appendManifest(&put)
+      // The index appends the manifest of a file that it knows already.
+      if !put.isEntered { try appendManifest(&put) }
       try cancellation.check()
       return StoredFile(id, try complete(&put))
     } catch {
@@ -200,11 +201,7 @@ struct PutPipeline {
 
   /// Appends the manifest, on a worker: only workers and the thread of the index append.
   private func appendManifest(_ put: inout PutState) throws(StoreError) {
-    let manifest = put.manifest()
-    let payload = manifest.encoded()
-    guard RecordHeader.byteCount + payload.count <= store.superblock.segmentByteCount / 2 else {
-      throw StoreError(.invalidArgument, "a file in \(manifest.extents.count) pieces is too large for this store")
-    }
+    let payload = try manifestPayload(put)
     let sequence = try session.identifiers.takeSequences(1, through: session.perform)
     let draft = RecordDraft(
       kind: .manifest, rawByteCount: payload.count, sequence: Sequence(rawValue: sequence.lowerBound), file: put.id,
@@ -222,6 +219,15 @@ struct PutPipeline {
     put.manifestRecord = try window.collect()
   }
 
+  private func manifestPayload(_ put: PutState) throws(StoreError) -> [UInt8] {
+    let manifest = put.manifest()
+    let payload = manifest.encoded()
+    guard RecordHeader.byteCount + payload.count <= store.superblock.segmentByteCount / 2 else {
+      throw StoreError(.invalidArgument, "a file in \(manifest.extents.count) pieces is too large for this store")
+    }
+    return payload
+  }
+
   /// Syncs the segments, appends the commit record and makes the file visible, in that order; one of a group is whole
   /// and durable, but stays `writing` until the group is published.
   private func complete(_ put: inout PutState) throws(StoreError) -> FileEntry {
@@ -230,11 +236,13 @@ struct PutPipeline {
     let entry = put.entry(isPublished ? .ready : .writing)
     let (index, quota, id, writer) = (try store.index, store.quota, put.id, session.writer)
     let full = session.segments.releasableSegments(finishing: put.number)
+    let manifest = put.isEntered ? ManifestPayload(file: id, bytes: try manifestPayload(put)) : nil
     try session.perform(
-      IndexJob(syncing: change.segments, publishing: isPublished ? [id] : []) {
+      IndexJob(syncing: change.segments, publishing: isPublished ? [id] : [], appending: manifest) {
         (transaction, journal) throws(StoreError) in
         try change.apply(to: index, within: quota, journal, in: transaction)
         var entry = entry
+        if let location = journal.manifestLocation { entry.manifestLocation = location }
         entry.commit = isPublished ? journal.commit : entry.commit
         if isPublished {
           try index.files.setReady(id, entry, in: transaction)
@@ -266,8 +274,6 @@ struct PutPipeline {
   /// Leaves what was stored to whoever goes on with it: the index names it, and the file belongs to nobody. Returns only
   /// when that fails.
   private func suspend(_ put: inout PutState) throws(StoreError) {
-    // Who goes on writes a manifest of its own.
-    put.manifestRecord = nil
     let change = put.takeUnindexed()
     var entry = put.entry(.writing)
     entry.writer = WriterID(rawValue: 0)

@@ -26,6 +26,7 @@ struct PutResumption {
     while let id = try interrupted().last {
       // Whoever stores it, or goes on with it, holds this lock.
       let lock = try store.lock(id, .exclusive, cancellation)
+      defer { withExtendedLifetime(lock) {} }
       // Looked at again: it may have come to its end meanwhile.
       guard let entry = try entry(of: id), isInterrupted(entry) else { continue }
       if try isNewest(id), try canGoOn(with: entry.manifest) {

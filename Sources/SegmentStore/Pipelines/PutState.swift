@@ -159,6 +159,6 @@ struct PutChange: Sendable {
   ) throws(StoreError) {
     for (id, entry) in parts { try index.parts.set(id, entry, in: transaction) }
     try index.segments.add(records, in: transaction)
-    try quota.check(records.liveByteCount, journal.commitLocation, index.segments, in: transaction)
+    try quota.check(records.liveByteCount, journal, index.segments, in: transaction)
   }
 }

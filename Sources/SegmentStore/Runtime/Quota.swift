@@ -14,18 +14,17 @@ final class Quota: Sendable {
   init(limitByteCount: Int?) { self.limitByteCount = limitByteCount }
 
   /// Throws `.noSpace` when what `transaction` has added, `wantedByteCount`, is more than there is room for.
-  /// - Parameter commit: A commit record that the transaction is going to add.
+  /// - Parameter journal: Records that the transaction is going to add.
   /// - Complexity: O(segments) when there is a quota.
   func check(
-    _ wantedByteCount: Int, _ commit: RecordLocation?, _ segments: SegmentRegistry,
+    _ wantedByteCount: Int, _ journal: JournalRecords, _ segments: SegmentRegistry,
     in transaction: borrowing WriteTransaction
   ) throws(StoreError) {
     guard let limitByteCount else { return }
-    let commitByteCount = commit?.recordByteCount ?? 0
     let used = try segments.liveByteCount(in: transaction) - wantedByteCount
     lastUsed.withLock { $0 = used }
-    if used + wantedByteCount + commitByteCount > limitByteCount {
-      throw exceeded(limitByteCount, used, wantedByteCount + commitByteCount)
+    if used + wantedByteCount + journal.liveByteCount > limitByteCount {
+      throw exceeded(limitByteCount, used, wantedByteCount + journal.liveByteCount)
     }
   }
 

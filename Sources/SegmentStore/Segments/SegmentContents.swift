@@ -23,6 +23,11 @@ final class SegmentContents {
 
   /// Memory for one piece of a payload or table.
   private static let pieceByteCount = 1 << 20
+  /// The device reads this far ahead of a search, so that neither waits for the other.
+  private static let prefetchByteCount = 32 << 20
+  private var prefetchedEnd = 0
+  /// For pieces of payloads; made with the first.
+  private var buffer: MemoryRegion?
 
   /// - Throws: `.corrupt` when it is not a regular file, `.io` when it cannot be opened.
   init(_ segment: SegmentID, in directory: Directory, storePrefix: UInt64) throws(StoreError) {
@@ -60,16 +65,37 @@ final class SegmentContents {
 
   /// Whether the payload of a record that was found here is what its header says.
   func hasIntactPayload(_ record: RecordHeader) -> Bool {
-    var checksum: UInt32 = 0
-    var offset = record.offset + RecordHeader.byteCount
-    let end = offset + record.storedByteCount
-    while offset < end {
-      let count = min(SegmentContents.pieceByteCount, end - offset)
-      guard let piece = bytes(at: offset, count) else { return false }
-      checksum = piece.withRawSpan { CRC32C.checksum(of: $0, continuing: checksum) }
-      offset += count
+    let start = record.offset + RecordHeader.byteCount
+    prefetch(from: start)
+    do throws(SystemCallFailure) {
+      return try checksum(of: start..<(start + record.storedByteCount)) == record.storedChecksum
+    } catch {
+      return false
     }
-    return checksum == record.storedChecksum
+  }
+
+  /// The checksum of bytes of the file; nil where it ends before them.
+  private func checksum(of range: Range<Int>) throws(SystemCallFailure) -> UInt32? {
+    let buffer =
+      if let buffer { buffer } else { try MemoryRegion(byteCount: SegmentContents.pieceByteCount) }
+    self.buffer = buffer
+    var checksum: UInt32 = 0
+    for offset in stride(from: range.lowerBound, to: range.upperBound, by: buffer.byteCount) {
+      let piece = 0..<min(buffer.byteCount, range.upperBound - offset)
+      let count = try buffer.withMutableBytes(piece) { (bytes) throws(SystemCallFailure) in
+        try file.read(into: &bytes, at: offset)
+      }
+      guard count == piece.count else { return nil }
+      checksum = buffer.withBytes(piece) { CRC32C.checksum(of: $0, continuing: checksum) }
+    }
+    return checksum
+  }
+
+  private func prefetch(from offset: Int) {
+    guard offset + SegmentContents.prefetchByteCount / 2 > prefetchedEnd, prefetchedEnd < byteCount else { return }
+    let end = min(byteCount, offset + SegmentContents.prefetchByteCount)
+    if end > prefetchedEnd { file.prefetch(max(offset, prefetchedEnd)..<end) }
+    prefetchedEnd = max(prefetchedEnd, end)
   }
 
   /// The payload of a record that was found here; nil when it is damaged.

@@ -114,7 +114,7 @@ struct LargeFile: Sendable {
   private func measureSearch(
     _ runNumber: Int, _ segments: SegmentFiles, _ figures: inout FigureSet
   ) throws(BenchFailure) {
-    try segments.destroyTrailers()
+    try segments.cutFooters()
     let speeds = try alternating(
       runNumber,
       { () throws(BenchFailure) in
@@ -126,7 +126,7 @@ struct LargeFile: Sendable {
         return segments.gigabytesPerSecond(try segments.readSeconds(workerCount: 1, run.interruption))
       })
     figures.add("rebuild_search", run: runNumber, speeds)
-    try segments.restoreTrailers()
+    try segments.restoreFooters()
   }
 
   private func measureRebuild(

@@ -4,8 +4,8 @@ import StorageIO
 
 /// The segment files of a store that nobody uses, as plain files.
 final class SegmentFiles: Sendable {
-  /// A sealed segment: its trailer as docs/FORMAT.md has it, kept so that it can be put back.
-  private struct Trailer: Sendable {
+  /// The end of a sealed segment as docs/FORMAT.md has it, kept so that it can be put back.
+  private struct Footer: Sendable {
     let file: File
     let offset: Int
     let bytes: [UInt8]
@@ -13,17 +13,19 @@ final class SegmentFiles: Sendable {
 
   private static let trailerByteCount = 64
   private static let trailerMagic = Array("PFSFOOT\n".utf8)
+  /// Where the trailer says, in 64 bits, where the footer begins.
+  private static let tableOffsetRange = 16..<24
   private static let pieceByteCount = 1 << 20
   private static let cachedPieceByteCount = 256 << 10
 
   private let files: [(file: File, byteCount: Int)]
-  private let trailers: [Trailer]
+  private let footers: [Footer]
 
   /// Of all files together.
   let byteCount: Int
   var count: Int { files.count }
   /// How many have a footer.
-  var sealedCount: Int { trailers.count }
+  var sealedCount: Int { footers.count }
 
   init(of store: FilePath) throws(BenchFailure) {
     let path = store.appending("segments")
@@ -35,17 +37,12 @@ final class SegmentFiles: Sendable {
       }
       return files
     }
-    var trailers: [Trailer] = []
+    var footers: [Footer] = []
     for (file, byteCount) in files where byteCount >= SegmentFiles.trailerByteCount {
-      let offset = byteCount - SegmentFiles.trailerByteCount
-      let bytes = try BenchFailure.translating { () throws(SystemCallFailure) in
-        try file.bytes(at: offset, byteCount: SegmentFiles.trailerByteCount)
-      }
-      guard bytes.starts(with: SegmentFiles.trailerMagic) else { continue }
-      trailers.append(Trailer(file: file, offset: offset, bytes: bytes))
+      footers += try SegmentFiles.footer(of: file, byteCount).map { [$0] } ?? []
     }
     self.files = files
-    self.trailers = trailers
+    self.footers = footers
     byteCount = files.reduce(0) { sum, file in sum + file.byteCount }
   }
 
@@ -54,19 +51,31 @@ final class SegmentFiles: Sendable {
 
   // MARK: Footers
 
-  /// Makes it so that no segment has a footer.
-  func destroyTrailers() throws(BenchFailure) {
-    try writeTrailers { trailer in [UInt8](repeating: 0, count: trailer.bytes.count) }
+  /// Makes every segment one that was never sealed.
+  func cutFooters() throws(BenchFailure) {
+    try BenchFailure.translating { () throws(SystemCallFailure) in
+      for footer in footers {
+        try footer.file.truncate(to: footer.offset)
+        try footer.file.sync()
+      }
+    }
   }
 
-  func restoreTrailers() throws(BenchFailure) { try writeTrailers(\.bytes) }
-
-  private func writeTrailers(_ bytes: (Trailer) -> [UInt8]) throws(BenchFailure) {
+  func restoreFooters() throws(BenchFailure) {
     try BenchFailure.translating { () throws(SystemCallFailure) in
-      for trailer in trailers {
-        try trailer.file.write(bytes(trailer), at: trailer.offset)
-        try trailer.file.sync()
+      for footer in footers {
+        try footer.file.write(footer.bytes, at: footer.offset)
+        try footer.file.sync()
       }
+    }
+  }
+
+  private static func footer(of file: File, _ byteCount: Int) throws(BenchFailure) -> Footer? {
+    try BenchFailure.translating { () throws(SystemCallFailure) in
+      let trailer = try file.bytes(at: byteCount - trailerByteCount, byteCount: trailerByteCount)
+      guard trailer.starts(with: trailerMagic) else { return nil }
+      let offset = trailer[tableOffsetRange].reversed().reduce(0) { number, byte in number << 8 | Int(byte) }
+      return Footer(file: file, offset: offset, bytes: try file.bytes(at: offset, byteCount: byteCount - offset))
     }
   }
 

@@ -16,13 +16,18 @@ extension PutCommand {
     }
     let store = try context.storeMakingOne()
     let group = store.beginGroup()
-    let ids: [FileID]
     do throws(CommandError) {
       for path in paths { try put(path, into: group, options, context) }
-      ids = try translating { () throws(StoreError) in try group.publish(cancellation: context.cancellation) }
     } catch {
       group.rollBack()
       throw batchFailed(error)
+    }
+    let ids: [FileID]
+    do throws(StoreError) { ids = try group.publish(cancellation: context.cancellation) } catch {
+      // Whether it is stored, the next open shows.
+      if [.durabilityUnknown, .indexDamaged].contains(error.code) { throw CommandError(error) }
+      group.rollBack()
+      throw batchFailed(CommandError(error))
     }
     // One by one: there may be many.
     for id in ids {
