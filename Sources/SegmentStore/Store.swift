@@ -89,7 +89,8 @@ public final class Store: Sendable {
     let workerCount = try MemoryPlan.workerCount(
       wanted: configuration.wantedWorkerCount,
       limitByteCount: configuration.memoryByteCount, partByteCount: superblock.partByteCount,
-      scratchByteCount: isMapped ? 0 : SegmentAppender.scratchByteCount(capacity: superblock.partByteCount))
+      scratchByteCount: PutOptions().workspaceByteCount(partByteCount: superblock.partByteCount)
+        + (isMapped ? 0 : SegmentAppender.scratchByteCount(capacity: superblock.partByteCount)))
     budget = MemoryBudget(limitByteCount: configuration.memoryByteCount)
     budget.setAside(workerCount * MemoryPlan.workerByteCount)
     workers = WorkerPool(workerCount: workerCount)
