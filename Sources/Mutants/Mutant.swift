@@ -35,6 +35,8 @@ public enum Mutant: String, CaseIterable, Sendable {
   case noParentSyncAtInit = "no-parent-sync-at-init"
   /// The name of a new segment is not made durable before the index relies on it.
   case noSegmentNameSync = "no-segment-name-sync"
+  /// A new segment has its name before its header.
+  case nameBeforeHeader = "name-before-header"
   /// A full segment gets its footer before its records are durable.
   case sealBeforeSync = "seal-before-sync"
   /// The records of a group whose commit failed stay in the segment.
@@ -61,6 +63,8 @@ public enum Mutant: String, CaseIterable, Sendable {
   case noValueChecksum = "M16-no-value-checksum"
   /// M17: the lengths that a record header gives are believed.
   case believeLengths = "M17-believe-lengths"
+  /// The sums of the tables of the index are kept, and never compared.
+  case noIndexSums = "no-index-sums"
   /// A verification compares neither checksums nor MD5s of parts.
   case noDigestOnVerify = "no-digest-on-verify"
   /// The footer of a segment is believed without its checksums.
