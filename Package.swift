@@ -42,6 +42,7 @@ let package = Package(
     systemLibrary("CEdit", pkgConfig: "libedit", debianPackage: "libedit-dev"),
     .target(name: "CKernels", cSettings: cSettings),
     .target(name: "CLMDBGuard", dependencies: ["CLMDB"], cSettings: cSettings),
+    .target(name: "CFaultyDisk", cSettings: cSettings),
 
     // Fences: only here Glibc, C modules and `unsafe`.
     layer("StorageIO", ["CKernels"]),
@@ -49,6 +50,7 @@ let package = Package(
     layer("Codecs", ["CKernels", "CZlib", "CISAL"]),
     layer("YAML", ["CYAML"]),
     layer("Console", ["CEdit", "CommandSupport"]),
+    layer("FaultyDisk", ["CFaultyDisk", "StorageIO"]),
 
     // The store.
     layer("SegmentStore", ["StorageIO", "LMDB", "Codecs"]),
@@ -59,7 +61,7 @@ let package = Package(
       name: "pfs", dependencies: ["SegmentStore", "StorageIO", "CommandSupport", "Console", "YAML"],
       swiftSettings: swiftSettings),
     .executableTarget(
-      name: "pfs-bench", dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "StorageIO"],
+      name: "pfs-bench", dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO"],
       swiftSettings: swiftSettings),
 
     .target(
