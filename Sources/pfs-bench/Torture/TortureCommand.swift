@@ -30,7 +30,9 @@ enum TortureCommand {
   ]
 
   /// What this program starts itself with, in processes of their own, to do a part of a layer.
-  static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [:]
+  static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [
+    FaultyFileSystem.partName: FaultyFileSystem.serve,
+  ]
 
   private static let help = CommandHelp(
     usages: ["pfs-bench torture LAYER [OPTIONS]"],

@@ -9,8 +9,17 @@ enum FullDiskLayer {
 
   private static func run(_ run: TortureRun) throws(BenchFailure) {
     let sweep = try FillSweep(run)
-    if let replay = run.settings.replay { return try sweep.replay(replay) }
-    try sweep.meet(share: 1)
+    let obstacle = try FaultyDiskSweep.obstacle()
+    if let replay = run.settings.replay {
+      run.count("cases replayed")
+      if obstacle == nil, try FaultyDiskSweep(run, sweep).replay(replay) { return }
+      return try sweep.replay(replay)
+    }
+    try sweep.meet(share: 0.4)
+    if let obstacle { return run.count("left out, failing disks: \(obstacle)") }
+    let faulty = try FaultyDiskSweep(run, sweep)
+    try faulty.meetBadBlocks(share: 0.55)
+    try faulty.meetBadWrites(share: 0.75)
   }
 }
 
@@ -20,7 +29,7 @@ struct FillSweep: Sendable {
   private let program: TortureProgram
   private let library: FaultLibrary
   private let sources: FaultSources
-  private let starts: FaultStarts
+  let starts: FaultStarts
   /// Levels above the first at which a command succeeds.
   private static let spareLevelCount = 8
 
@@ -35,6 +44,11 @@ struct FillSweep: Sendable {
     }
     let stage = try FaultStage(in: run.workspace.file("start"), sources, program, library)
     starts = try FaultStarts(on: stage)
+  }
+
+  /// A stage in `directory`, which may be there already.
+  func stage(in directory: FilePath, isThere: Bool = false) throws(BenchFailure) -> FaultStage {
+    try FaultStage(in: directory, sources, program, library, isThere: isThere)
   }
 
   /// - Parameter share: The part of the budget that may be used.
