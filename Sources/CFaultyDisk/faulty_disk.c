@@ -19,7 +19,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { ROOT_NODE = FUSE_ROOT_ID, DISK_NODE = 2, MAXIMUM_BYTE_COUNT = 128 << 10, OWNER_POLL_MILLISECONDS = 500 };
+enum { ROOT_NODE = FUSE_ROOT_ID, DISK_NODE = 2, MAXIMUM_BYTE_COUNT = FAULTY_DISK_WRITE_BYTES, OWNER_POLL_MILLISECONDS = 500 };
 
 static struct {
     int device, image, log, owner;

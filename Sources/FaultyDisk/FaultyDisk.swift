@@ -7,6 +7,8 @@ import StorageIO
 public enum FaultyDisk {
   /// The name of the disk in the directory that it is mounted on.
   public static let name = "disk"
+  /// The most bytes that reach it in one write.
+  public static let maximumWriteByteCount = Int(FAULTY_DISK_WRITE_BYTES)
 
   /// Mounts the disk and leaves a process behind that serves it until it is unmounted, or until the process `owner` is
   /// gone. Called when the process has no other thread.

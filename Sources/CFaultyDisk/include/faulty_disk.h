@@ -7,6 +7,9 @@
 
 #include <stdint.h>
 
+// The most bytes that reach the disk in one write.
+#define FAULTY_DISK_WRITE_BYTES (128 << 10)
+
 // What is to fail and what has happened: the first bytes of a file that is shared with whoever controls the disk.
 struct faulty_disk_control {
     // Reads that touch a byte of this range fail; an empty range: none.

@@ -99,7 +99,9 @@ final class FaultyFileSystem {
 
   /// Mounts it, with nothing of it in memory.
   func mount() throws(BenchFailure) {
-    mounted = try MountedFileSystem(image: directory.appending("fuse").appending(FaultyDisk.name), on: root)
+    mounted = try MountedFileSystem(
+      disk: directory.appending("fuse").appending(FaultyDisk.name), on: root,
+      writeByteCount: FaultyDisk.maximumWriteByteCount)
   }
 
   func unmount() throws(BenchFailure) {

@@ -14,16 +14,20 @@ enum SystemCommand {
   }
 
   /// Runs one to its end, also when a stop is asked for: what was mounted has to be unmounted.
-  static func run(_ name: String, _ arguments: [[UInt8]]) throws(BenchFailure) {
+  /// - Returns: What it wrote to standard output.
+  @discardableResult static func run(_ name: String, _ arguments: [[UInt8]]) throws(BenchFailure) -> [UInt8] {
     guard let path = try path(of: name) else { throw BenchFailure(.failed, "there is no \(name)") }
     let outcome = try BenchFailure.translating { () throws(ConsoleFailure) in
       try ChildProcess(path.bytes, arguments).wait(samplingMilliseconds: 50)
     }
     let words = arguments.map { argument in String(decoding: argument, as: UTF8.self) }
     try requireSuccess(outcome, "\(name) \(words.joined(separator: " "))")
+    return outcome.standardOutput
   }
 
-  static func run(_ name: String, _ words: String..., paths: FilePath...) throws(BenchFailure) {
+  @discardableResult static func run(
+    _ name: String, _ words: String..., paths: FilePath...
+  ) throws(BenchFailure) -> [UInt8] {
     try run(name, words.map { Array($0.utf8) } + paths.map(\.bytes))
   }
 }
@@ -83,6 +87,25 @@ final class MountedFileSystem {
   /// A disk in a file.
   convenience init(image: FilePath, on root: FilePath, options: String = "loop") throws(BenchFailure) {
     try self.init(on: root, ["-o", options].map { Array($0.utf8) } + [image.bytes])
+  }
+
+  /// A disk in a file that stands on another file system of ours, which gets each of its writes in one piece: of several
+  /// that make up one write, all but the first may fail without the loop device noticing.
+  convenience init(disk image: FilePath, on root: FilePath, writeByteCount: Int) throws(BenchFailure) {
+    let printed = try SystemCommand.run("losetup", "--find", "--show", paths: image)
+    let device = FilePath(bytes: Array(printed.prefix { $0 != UInt8(ascii: "\n") }))
+    // From now on the device goes when it is unmounted.
+    defer { MountedFileSystem.detach(device) }
+    try BenchFailure.translating { () throws(SystemCallFailure) in
+      let limit = FilePath("/sys/block").appending(device.lastComponent).appending("queue/max_sectors_kb")
+      try File.open(limit, .write).write(Array("\(writeByteCount >> 10)\n".utf8), at: 0)
+    }
+    try self.init(on: root, [device.bytes])
+  }
+
+  private static func detach(_ device: FilePath) {
+    // What fails here is a device that has gone already.
+    do throws(BenchFailure) { try SystemCommand.run("losetup", "-d", paths: device) } catch {}
   }
 
   /// A new one in memory.
