@@ -45,6 +45,7 @@ let package = Package(
     systemLibrary("CEdit", pkgConfig: "libedit", debianPackage: "libedit-dev"),
     .target(name: "CKernels", cSettings: cSettings),
     .target(name: "CLMDBGuard", dependencies: ["CLMDB"], cSettings: cSettings),
+    .target(name: "CFaultyDisk", cSettings: cSettings),
 
     // Defects that the torture harness must see; nothing of it is left without -DPFS_MUTANTS.
     layer("Mutants", []),
@@ -55,6 +56,7 @@ let package = Package(
     layer("Codecs", ["CKernels", "CZlib", "CISAL", "CDeflate", "CZstd", "CLZ4"]),
     layer("YAML", ["CYAML"]),
     layer("Console", ["CEdit", "CommandSupport"]),
+    layer("FaultyDisk", ["CFaultyDisk", "StorageIO"]),
 
     // The store.
     layer("SegmentStore", ["StorageIO", "LMDB", "Codecs", "Mutants"]),
@@ -65,7 +67,8 @@ let package = Package(
       name: "pfs", dependencies: ["SegmentStore", "StorageIO", "CommandSupport", "Console", "YAML"],
       swiftSettings: swiftSettings),
     .executableTarget(
-      name: "pfs-bench", dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "StorageIO", "Mutants"],
+      name: "pfs-bench",
+      dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO", "Mutants"],
       swiftSettings: swiftSettings),
 
     .target(

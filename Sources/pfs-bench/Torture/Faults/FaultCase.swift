@@ -55,7 +55,7 @@ struct FaultCase {
     try checkOutput()
     let start = starts.state(scenario.start)
     let state = try inspection.state()
-    try check(state, after: scenario, start, ending)
+    try EffectCheck(scenario: scenario, start: start).check(state, after: ending)
     let probe = try inspection.probe(state.with(lastID: max(start.lastID, ending.acknowledged.map(\.id).max() ?? 0)))
     try repeatStrictly(scenario, ending, state.with(lastID: probe), &result)
   }
@@ -129,54 +129,6 @@ struct FaultCase {
       bytes == stage.sources.contents["doomed"], .wrongBytes, "the restored file differs from what was stored")
   }
 
-  /// What was there and what was acknowledged is there; what was under way is there or gone; nothing else is.
-  private func check(
-    _ state: StoreState, after scenario: FaultScenario, _ start: StoreState, _ ending: TortureProgram.Ending
-  ) throws(CaseFailure) {
-    let acknowledged = ending.acknowledged
-    var deletable: Set<String> = []
-    var storable: Set<String> = []
-    switch scenario.effect {
-    case .makes, .nothing, .rebuilds: break
-    case .stores(let names), .storesTogether(let names): storable = Set(names)
-    case .deletes(let names): deletable = Set(names)
-    }
-    for (id, name) in start.files where !deletable.contains(name) {
-      try CaseFailure.demand(state.files[id] == name, .lost, "'\(name)' (id \(id)) is not there any more")
-    }
-    let deleted = start.files.filter { deletable.contains($0.value) && state.files[$0.key] == nil }
-    let added = state.files.filter { start.files[$0.key] == nil }
-    for (id, name) in added {
-      try CaseFailure.demand(
-        storable.contains(name), .inconsistent, "'\(name)' (id \(id)) should not be there")
-      try CaseFailure.demand(
-        id > start.lastID || start.interrupted[id] == name, .inconsistent, "id \(id) of '\(name)' is given again")
-    }
-    for (id, name) in state.interrupted {
-      try CaseFailure.demand(
-        start.interrupted[id] == name, .inconsistent, "'\(name)' (id \(id)) waits to be gone on with")
-    }
-    for (id, name) in acknowledged where storable.contains(name) {
-      try CaseFailure.demand(state.files[id] == name, .lost, "'\(name)' (id \(id)) was acknowledged and is lost")
-    }
-    for (id, name) in acknowledged where deletable.contains(name) {
-      try CaseFailure.demand(state.files[id] == nil, .lost, "'\(name)' (id \(id)) was deleted and is back")
-    }
-    if ending.succeeded {
-      let missing = storable.subtracting(added.values).union(deletable.subtracting(deleted.values))
-      try CaseFailure.demand(missing.isEmpty, .lost, "nothing was done about \(missing.sorted())")
-    }
-    if case .storesTogether(let names) = scenario.effect {
-      try CaseFailure.demand(
-        added.isEmpty || added.count == names.count, .inconsistent, "\(added.count) of \(names.count) are there")
-    }
-    guard state.files == start.files else { return }
-    // What a put left in a segment that it filled up, and that others have records in, is for the compactor.
-    try CaseFailure.demand(
-      scenario.effect == .makes || state.segmentByteCount <= start.segmentByteCount + 2 << 20, .inconsistent,
-      "space is not given back: \(state.segmentByteCount) bytes, \(start.segmentByteCount) before")
-  }
-
   /// Does again what was not done, without a fault: now everything must be as it says.
   private func repeatStrictly(
     _ scenario: FaultScenario, _ ending: TortureProgram.Ending, _ state: StoreState, _ result: inout Result
@@ -199,7 +151,7 @@ struct FaultCase {
         // What is stored already is not stored again.
         return try check(try inspection.state(), afterStored: state)
       }
-      try check(try inspection.state(), after: scenario, before, again)
+      try EffectCheck(scenario: scenario, start: before).check(try inspection.state(), after: again)
     } catch {
       guard case .promise(let kind, let message) = error else { throw error }
       throw .promise(kind, "after it was done again without a fault: \(message)")

@@ -14,7 +14,8 @@ final class FaultStage {
   private let library: FaultLibrary
 
   init(
-    in directory: FilePath, _ sources: FaultSources, _ program: TortureProgram, _ library: FaultLibrary
+    in directory: FilePath, _ sources: FaultSources, _ program: TortureProgram, _ library: FaultLibrary,
+    isThere: Bool = false
   ) throws(BenchFailure) {
     self.directory = directory
     store = directory.appending("store")
@@ -23,7 +24,7 @@ final class FaultStage {
     self.sources = sources
     self.program = program
     self.library = library
-    try BenchFailure.translating { () throws(SystemCallFailure) in try Directory.make(directory) }
+    if !isThere { try BenchFailure.translating { () throws(SystemCallFailure) in try Directory.make(directory) } }
   }
 
   /// Removes what is there and writes `image`, unless there is to be no store.
