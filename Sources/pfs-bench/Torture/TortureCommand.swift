@@ -25,10 +25,14 @@ struct TortureLayer: Sendable {
 
 /// `pfs-bench torture`: tries to break stores, and says what broke.
 enum TortureCommand {
-  static let layers: [TortureLayer] = []
+  static let layers: [TortureLayer] = [
+    DamageLayer.flip, DamageLayer.truncate,
+  ]
 
   /// What this program starts itself with, in processes of their own, to do a part of a layer.
-  static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [:]
+  static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [
+    DamageLayer.partName: DamageWorker.run
+  ]
 
   private static let help = CommandHelp(
     usages: ["pfs-bench torture LAYER [OPTIONS]"],
