@@ -79,6 +79,15 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
     return false
   }
 
+  /// Whether it may leave no sign that there was something: then a rebuild, which knows only the segments, cannot say what
+  /// is gone. A verification, which has the index, can.
+  var canLeaveNoTrace: Bool {
+    switch damage {
+    case .flip, .extended, .pageOfOnes: false
+    default: true
+    }
+  }
+
   /// The bytes of the file that are different afterwards, up to `byteCount` of them; all for whole files.
   func changedRange(of byteCount: Int) -> Range<Int> {
     switch damage {

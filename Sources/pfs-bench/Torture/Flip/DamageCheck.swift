@@ -1,4 +1,3 @@
-import Codecs
 import SegmentStore
 import StorageIO
 
@@ -14,7 +13,7 @@ struct DamageCheck {
     return configuration
   }
 
-  private static let refusals: Set<StoreError.Code> = [.indexDamaged, .corrupt, .notAStore, .newerFormat]
+  private static let refusals: Set<StoreError.Code> = [.indexDamaged, .corrupt, .notAStore, .newerFormat, .io]
   /// What a get may say of a file: also that the system could not read it.
   private static let readErrors: Set<StoreError.Code> = [.indexDamaged, .corrupt, .io]
 
@@ -118,18 +117,10 @@ struct DamageCheck {
       try bytes(of: file.id, limit: content.count + 1, store)
     }
     if let found {
-      if !DamageCheck.isSame(found, content) {
-        outcome.violate(.wrongBytes, "file \(file.id): other bytes than were stored")
-      }
+      if found != content { outcome.violate(.wrongBytes, "file \(file.id): other bytes than were stored") }
     } else if outcome.errors.count > errorCount {
       outcome.unreadable.insert(file.id)
     }
-  }
-
-  /// By their checksums: the arrays are compared byte by byte otherwise, which takes longer than all else.
-  private static func isSame(_ one: [UInt8], _ other: [UInt8]) -> Bool {
-    one.count == other.count
-      && one.withRawSpan { CRC32C.checksum(of: $0) } == other.withRawSpan { CRC32C.checksum(of: $0) }
   }
 
   private func bytes(of id: FileID, limit: Int, _ store: Store) throws(StoreError) -> [UInt8] {
@@ -159,7 +150,9 @@ struct DamageCheck {
         .inconsistent, "verify counts \(summary.findingCount) findings, and told \(collected.findings.count)")
     }
     if collected.findings.isEmpty && !outcome.unreadable.isEmpty {
-      outcome.violate(.silent, "verify finds nothing, and files \(outcome.unreadable.sorted()) cannot be read")
+      let said = outcome.errors.first.map { "\($0)" } ?? ""
+      outcome.violate(
+        .silent, "verify finds nothing, and files \(outcome.unreadable.sorted()) cannot be read: \(said)")
     }
   }
 
@@ -243,9 +236,11 @@ struct DamageCheck {
   // MARK: Rebuilding
 
   /// Makes the index anew and reads everything.
-  /// - Parameter harmed: The files whose records may be damaged: they may be gone or unreadable, if the rebuild says
-  ///   something. All others have to be as they were.
-  func rebuild(harmed: Set<FileID>?, _ outcome: inout DamageOutcome) {
+  /// - Parameters:
+  ///   - harmed: The files whose records may be damaged: they may be gone or unreadable, if the rebuild says
+  ///     something. All others have to be as they were.
+  ///   - canLeaveNoTrace: Whether what is gone of these may be gone in silence.
+  func rebuild(harmed: Set<FileID>?, canLeaveNoTrace: Bool, _ outcome: inout DamageOutcome) {
     let collected = Collected()
     let summary = outcome.attempt("rebuild", [.corrupt, .notAStore, .newerFormat]) { (_) throws(StoreError) in
       try Store.rebuild(at: store, DamageCheck.configuration) { finding in collected.add(.finding(finding)) }
@@ -263,12 +258,14 @@ struct DamageCheck {
       if let found = listed.first(where: { $0.id == file.id }) {
         if found != file { outcome.violate(.wrongBytes, "file \(file.id) is not what it was after a rebuild") }
         get(file, after: findings, isHarmed, opened, &outcome)
+      } else if isHarmed && canLeaveNoTrace && findings.isEmpty {
+        outcome.forgotten.insert(file.id)
       } else if !isHarmed || findings.isEmpty {
         outcome.violate(.lost, "file \(file.id) is gone after a rebuild; findings: \(findings.map(\.message))")
       }
     }
     let returned = listed.filter { file in !files.contains { $0.id == file.id } }
-    if !returned.isEmpty && findings.isEmpty {
+    if !returned.isEmpty && findings.isEmpty && !canLeaveNoTrace {
       outcome.violate(.lost, "deleted files \(returned.map(\.id)) are back after a rebuild, and nothing was said")
     }
     _ = outcome.attempt("close after rebuild", []) { (_) throws(StoreError) in try opened.close() }

@@ -23,6 +23,8 @@ struct DamageOutcome {
   var notes: [String] = []
   /// Whether the index was found damaged: then it may still be open.
   private(set) var hasFailedIndex = false
+  /// Files that a rebuild did not restore and could not know of.
+  var forgotten: Set<FileID> = []
 
   var outcomeClass: Class {
     if !errors.isEmpty { return .named }

@@ -146,7 +146,13 @@ struct DamageWorker {
     if isRebuilt {
       tally.add("rebuilds")
       var rebuilt = DamageOutcome()
-      check.rebuild(harmed: area == "segments" ? hit : [], &rebuilt)
+      check.rebuild(harmed: area == "segments" ? hit : [], canLeaveNoTrace: damage.canLeaveNoTrace, &rebuilt)
+      if !rebuilt.forgotten.isEmpty { tally.add("rebuilds that could not know of a file that is gone") }
+      // The index of before said so.
+      if !rebuilt.forgotten.isEmpty && outcome.outcomeClass == .harmless {
+        rebuilt.violate(
+          .silent, "verify finds nothing, and files \(rebuilt.forgotten.sorted()) are gone after a rebuild")
+      }
       if rebuilt.errors.isEmpty && rebuilt.violations.isEmpty { tally.add("repaired by a rebuild") }
       if outcome.outcomeClass == .harmless && area == "segments" && !rebuilt.errors.isEmpty {
         rebuilt.violate(.silent, "verify finds nothing, and after a rebuild: \(rebuilt.errors[0])")

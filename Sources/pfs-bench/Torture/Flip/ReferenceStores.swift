@@ -126,10 +126,14 @@ private final class ReferenceBuilder {
     let cancellation = Cancellation()
     var options = PutOptions()
     options.resumes = true
-    try write(noise(300_000))
+    try write(noise(1_500_000))
+    let waiter = Monitor(())
     do throws(StoreError) {
       _ = try store.put(.file(source), as: FileName(Array("interrupted".utf8)), options, cancellation: cancellation) {
-        _ in cancellation.cancel()
+        _ in
+        // By then all parts are on their way that are begun without waiting: as many each time.
+        _ = waiter.wait(seconds: 0.05) { _ in nil as Bool? }
+        cancellation.cancel()
       }
     } catch  where error.code == .cancelled {
       return

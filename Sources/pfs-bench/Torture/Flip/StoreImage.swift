@@ -1,12 +1,9 @@
-import Codecs
 import StorageIO
 
 /// All files of a store that nobody has open, in memory, so that a copy on disk can be made again after each damage.
 struct StoreImage {
   /// The bytes of each file by its path in the store.
   private(set) var files: [String: [UInt8]] = [:]
-  /// To compare them in little time.
-  private var checksums: [String: UInt32] = [:]
   /// In order, so that the same seed gives the same cases.
   var names: [String] { files.keys.sorted() }
 
@@ -25,7 +22,6 @@ struct StoreImage {
         files[name] = try file.bytes(at: 0, byteCount: byteCount)
       }
     }
-    checksums = files.mapValues { StoreImage.checksum($0) }
   }
 
   /// The names of the segment files.
@@ -87,10 +83,8 @@ struct StoreImage {
     // What is set aside may be filled up or not: nobody reads it.
     if name == StoreImage.reserve { return try file.bytes(at: 0, byteCount: wanted.count) == wanted }
     guard status.byteCount == wanted.count else { return false }
-    return try StoreImage.checksum(file.bytes(at: 0, byteCount: wanted.count)) == checksums[name]
+    return try file.bytes(at: 0, byteCount: wanted.count) == wanted
   }
-
-  private static func checksum(_ bytes: [UInt8]) -> UInt32 { bytes.withRawSpan { CRC32C.checksum(of: $0) } }
 
   // MARK: Files
 
