@@ -87,3 +87,11 @@ let package = Package(
     tests("CommandTests", ["pfs", "pfs-bench", "SegmentStore", "TestSupport"]),
   ]
 )
+
+// Only for Fuzz/run, which sets the variable: it is built with other flags than all else.
+if Context.environment["PFS_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "fuzz", dependencies: ["SegmentStore", "LMDB", "StorageIO", "Codecs", "YAML", "CommandSupport"],
+      path: "Fuzz/Targets", swiftSettings: [.unsafeFlags(["-parse-as-library"])]))
+}

@@ -40,6 +40,9 @@ extension Store {
       var summary = try rebuild.run(
         into: making.path, RebuildScratch(in: making.scratchPath, batchCount: rebuild.batchCount))
       try cancellation.check()
+      if summary.segmentCount == 0 && !summary.strangeSegments.isEmpty {
+        try store.checkSegmentsAreOfNoOther(segments)
+      }
       // Before the new index, which names none of them, is in place: the next recovery would remove them.
       try Rebuild.renameStrangeSegments(in: segments, summary)
       try making.publish()

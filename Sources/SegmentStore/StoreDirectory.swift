@@ -96,6 +96,15 @@ struct StoreDirectory {
     return found.values.max { ($0.count, $1.header.segment) < ($1.count, $0.header.segment) }?.header
   }
 
+  /// Throws when STORE is of another store than the segments, none of which belongs to it: all would be set aside as
+  /// strange, for want of one file that is the right one.
+  func checkSegmentsAreOfNoOther(_ segments: Directory) throws(StoreError) {
+    guard let header = try StoreDirectory.commonHeader(of: segments), header.uuid != superblock.uuid else { return }
+    throw StoreError(
+      .corrupt, "'\(path)': STORE is of store \(superblock.uuid), its segments are of store \(header.uuid)",
+      advice: "put the right STORE back, or write what the segments hold to another place with 'pfs salvage DIR'")
+  }
+
   func openSegments() throws(StoreError) -> Directory {
     do throws(SystemCallFailure) { return try Directory.open(path.appending(StoreDirectory.segmentsName)) } catch {
       guard error.isNotFound else { throw StoreError(error) }

@@ -1,15 +1,14 @@
 /// Writes fields of fixed width, little-endian, into bytes of a known size; what is not written stays zero.
-///
-/// Inlinable, so that the compiler makes a copy for each width: there are dozens of fields to a record.
 public struct ByteWriter: Sendable {
-  @usableFromInline var storage: [UInt8]
-
-  @inlinable public var bytes: [UInt8] { storage }
+  @usableFromInline internal var storage: [UInt8]
+  public var bytes: [UInt8] { storage }
 
   public init(byteCount: Int) { storage = [UInt8](repeating: 0, count: byteCount) }
 
+  // Inlinable, as below: hundreds of thousands of fields are read and written each second.
   @inlinable public mutating func put<Field: FixedWidthInteger>(_ value: Field, at offset: Int) {
-    precondition(0 <= offset && offset + Field.bitWidth / 8 <= storage.count, "field at \(offset) of \(storage.count)")
+    precondition(
+      0 <= offset && offset + Field.bitWidth / 8 <= storage.count, "field at \(offset) of \(storage.count)")
     for index in 0..<(Field.bitWidth / 8) {
       storage[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * index))
     }
@@ -25,7 +24,7 @@ public struct ByteWriter: Sendable {
 public struct ByteReader: Sendable {
   public let bytes: [UInt8]
 
-  @inlinable public init(_ bytes: [UInt8]) { self.bytes = bytes }
+  public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   @inlinable public func get<Field: FixedWidthInteger>(_ offset: Int, as type: Field.Type = Field.self) -> Field {
     precondition(0 <= offset && offset + Field.bitWidth / 8 <= bytes.count, "field at \(offset) of \(bytes.count)")
@@ -36,7 +35,7 @@ public struct ByteReader: Sendable {
     return value
   }
 
-  @inlinable public func get(_ offset: Int, byteCount: Int) -> [UInt8] {
+  public func get(_ offset: Int, byteCount: Int) -> [UInt8] {
     precondition(0 <= offset && offset + byteCount <= bytes.count, "field at \(offset) of \(bytes.count)")
     return Array(bytes[offset..<(offset + byteCount)])
   }

@@ -32,7 +32,7 @@ struct HighWater: Sendable {
       ], end: HighWater.slotByteCount)
   }
 
-  private struct Slot {
+  struct Slot {
     var generation: UInt64 = 0
     var counters = Counters()
   }
@@ -83,7 +83,7 @@ struct HighWater: Sendable {
   }
 
   /// The slot written last of those that are intact.
-  private static func newestSlot(_ bytes: [UInt8]) -> Slot {
+  static func newestSlot(_ bytes: [UInt8]) -> Slot {
     var newest = Slot()
     for start in stride(from: 0, through: bytes.count - slotByteCount, by: slotByteCount) {
       let slot = Array(bytes[start..<(start + slotByteCount)])

@@ -27,12 +27,14 @@ struct TortureLayer: Sendable {
 enum TortureCommand {
   static let layers: [TortureLayer] = [
     KillLayer.layer, IOErrorLayer.layer, FullDiskLayer.layer,
+    DamageLayer.flip, DamageLayer.truncate,
     ConcurrentLayer.layer, MemoryLayer.layer,
   ]
 
   /// What this program starts itself with, in processes of their own, to do a part of a layer.
   static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [
     FaultyFileSystem.partName: FaultyFileSystem.serve,
+    DamageLayer.partName: DamageWorker.run,
     ConcurrentWorker.name: ConcurrentWorker.run, MemoryWorker.name: MemoryWorker.run,
   ]
 

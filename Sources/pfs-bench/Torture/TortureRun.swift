@@ -70,6 +70,12 @@ final class TortureRun: Sendable {
     }
   }
 
+  /// Adds cases that processes of their own have tried, without ``nextCase()``.
+  func countCases(_ count: Int) { state.withLock { $0.caseCount += count } }
+
+  /// The cases so far.
+  var caseCount: Int { state.withLock { $0.caseCount } }
+
   /// Seconds since the torture began.
   var seconds: Double { MonotonicClock.seconds() - startSeconds }
 
