@@ -28,7 +28,9 @@ enum TortureCommand {
   static let layers: [TortureLayer] = []
 
   /// What this program starts itself with, in processes of their own, to do a part of a layer.
-  static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [:]
+  static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [
+    "act": WorkloadRun.act
+  ]
 
   private static let help = CommandHelp(
     usages: ["pfs-bench torture LAYER [OPTIONS]"],
