@@ -25,11 +25,12 @@ struct TortureLayer: Sendable {
 
 /// `pfs-bench torture`: tries to break stores, and says what broke.
 enum TortureCommand {
-  static let layers: [TortureLayer] = []
+  static let layers: [TortureLayer] = [ExploreLayer.layer]
 
   /// What this program starts itself with, in processes of their own, to do a part of a layer.
   static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [
-    "act": WorkloadRun.act
+    "act": WorkloadRun.act,
+    ExploreTask.partName: ExploreWorker.run,
   ]
 
   private static let help = CommandHelp(

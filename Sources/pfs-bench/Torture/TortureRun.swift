@@ -70,6 +70,9 @@ final class TortureRun: Sendable {
     }
   }
 
+  /// Counts cases that somebody else has numbered.
+  func addCases(_ count: Int) { state.withLock { state in state.caseCount += count } }
+
   /// Seconds since the torture began.
   var seconds: Double { MonotonicClock.seconds() - startSeconds }
 

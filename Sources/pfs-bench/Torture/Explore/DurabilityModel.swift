@@ -181,7 +181,8 @@ struct DurabilityModel {
   }
 
   private mutating func rename(
-    _ source: CallLog.Object, _ name: [UInt8], _ target: CallLog.Object, _ newName: [UInt8], exchanges: Bool, _ index: Int
+    _ source: CallLog.Object, _ name: [UInt8], _ target: CallLog.Object, _ newName: [UInt8], exchanges: Bool,
+    _ index: Int
   ) throws(BenchFailure) {
     guard name != DurabilityModel.ignoredName, newName != DurabilityModel.ignoredName else { return }
     let (from, to) = (try node(source, index), try node(target, index))
