@@ -29,7 +29,7 @@ enum TortureCommand {
 
   /// What this program starts itself with, in processes of their own, to do a part of a layer.
   static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [
-    "act": WorkloadRun.act
+    "act": WorkloadRun.act, "check": StoreCheckPart.run,
   ]
 
   private static let help = CommandHelp(
