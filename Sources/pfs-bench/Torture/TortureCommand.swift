@@ -31,6 +31,7 @@ enum TortureCommand {
   static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [
     "act": WorkloadRun.act,
     ExploreTask.partName: ExploreWorker.run,
+    "act": WorkloadRun.act, "check": StoreCheckPart.run,
   ]
 
   private static let help = CommandHelp(

@@ -117,7 +117,7 @@ struct CallLog: Sendable {
       return .rename(from: from, Array(names[0]), to: to, Array(names[1]), exchanges: flags & 1 != 0)
     case 11: return .directorySyncBegin(try fields.number())
     case 12: return .directorySyncEnd(try fields.number())
-    case 13: return .mark(fields.text())
+    case 13: return .mark(fields.text().split(separator: "\n").joined(separator: " "))
     case 14, 16: return .note(fields.text())
     case 15:
       let object = try fields.number()

@@ -39,7 +39,7 @@ struct Expectation: Hashable, Sendable {
   /// Takes the next mark: `begin N`, `done N [ID...] [part=ID]`, `failed N WHY`; others say nothing.
   /// - Throws: `.failed` for a mark that makes no sense.
   mutating func apply(mark: String) throws(BenchFailure) {
-    let words = mark.split(separator: " ")
+    let words = mark.split { $0 == " " || $0 == "\n" }
     guard let verb = words.first, ["begin", "done", "failed"].contains(verb) else { return }
     guard words.count > 1, let number = Int(words[1]), workload.operations.indices.contains(number) else {
       throw BenchFailure(.failed, "mark '\(mark)': no such operation")

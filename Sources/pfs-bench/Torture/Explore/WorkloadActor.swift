@@ -147,6 +147,8 @@ final class WorkloadActor {
       let bytes = content.bytes()
       for range in content.dataRanges { try file.write(Array(bytes[range]), at: range.lowerBound) }
       try file.truncate(to: bytes.count)
+      // Stored with the file: the same each time.
+      try file.setModified(nanoseconds: 1_600_000_000_000_000_000)
     }
   }
 

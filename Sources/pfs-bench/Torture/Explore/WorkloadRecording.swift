@@ -21,11 +21,7 @@ struct WorkloadRecording {
     try BenchFailure.translating { () throws(SystemCallFailure) in
       for path in [log, marks] { try File.open(path, [.write, .create]).truncate(to: 0) }
     }
-    var environment = library.environment
-    environment["RECORD_LOG"] = log.description
-    environment["RECORD_ROOT"] = root.description
-    environment["RECORD_MARKS"] = marks.description
-    environment["RECORD_SEED"] = "\(seed)"
+    var environment = library.recording(root, log: log, marks: marks, seed: seed)
     environment["SWIFT_BACKTRACE"] = "enable=no"
     let program = try BenchFailure.translating { () throws(ConsoleFailure) in try ProgramFile.path() }
     let arguments = [

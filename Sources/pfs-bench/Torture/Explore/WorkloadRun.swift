@@ -5,7 +5,7 @@ import StorageIO
 
 /// Runs a workload in this process, on the real engine, and writes a mark before and after each operation.
 ///
-/// Marks, one write each: `begin N`; `done N [ID...] [part=ID]` with the ids of the files that were stored or deleted and
+/// Marks, one line and one write each: `begin N`; `done N [ID...] [part=ID]` with the ids of the files that were stored or deleted and
 /// the highest part id among them; `failed N WHY` when the operation failed as it was meant to; before, between and
 /// behind them others that say nothing of what is stored.
 struct WorkloadRun {
@@ -95,7 +95,7 @@ struct WorkloadRun {
 
   private mutating func mark(_ text: String) throws(BenchFailure) {
     try BenchFailure.translating { () throws(SystemCallFailure) in
-      try Array(text.utf8).withRawSpan { (bytes) throws(SystemCallFailure) in try marks.writeNext(bytes) }
+      try Array("\(text)\n".utf8).withRawSpan { (bytes) throws(SystemCallFailure) in try marks.writeNext(bytes) }
     }
     try expectation.apply(mark: text)
   }
