@@ -340,7 +340,7 @@ struct Reserve: Sendable {
 extension Store {
   /// What is fixed when a store is made.
   public struct CreationOptions: Hashable, Sendable {
-    /// A power of two from 1 MiB to 4 GiB.
+    /// A power of two from 64 KiB to 4 GiB.
     public var segmentByteCount = Format.defaultSegmentByteCount
     /// 4 KiB to half a segment.
     public var partByteCount = Format.defaultPartByteCount
@@ -361,7 +361,7 @@ extension Store {
     guard Format.segmentByteCounts.contains(segmentByteCount), segmentByteCount.nonzeroBitCount == 1 else {
       throw StoreError(
         .invalidArgument,
-        "a segment size of \(describe(segmentByteCount)): it must be a power of two from 1 MiB to 4 GiB")
+        "a segment size of \(describe(segmentByteCount)): it must be a power of two from 64 KiB to 4 GiB")
     }
     let largest = Format.maximumPartByteCount(segmentByteCount: segmentByteCount)
     guard (Format.minimumPartByteCount...largest).contains(options.partByteCount) else {

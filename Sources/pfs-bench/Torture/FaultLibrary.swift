@@ -29,5 +29,26 @@ struct FaultLibrary: Sendable {
   }
 
   /// The environment of a child that the library is loaded into, besides what tells the library what to do.
-  var environment: [String: String] { ["LD_PRELOAD": String(decoding: path.bytes, as: UTF8.self)] }
+  var environment: [String: String] { ["LD_PRELOAD": FaultLibrary.text(path)] }
+
+  /// The environment of a child that keeps a log of what it does to the files in `root`.
+  /// - Parameters:
+  ///   - marks: A file outside of `root`; each write to it stands in the log.
+  ///   - seed: The same seed gives the same random numbers and dates, and so nearly the same log; nil for real ones.
+  func recording(
+    _ root: FilePath, log: FilePath, marks: FilePath? = nil, seed: UInt64? = nil
+  ) -> [String: String] {
+    var environment = environment
+    environment["RECORD_ROOT"] = FaultLibrary.text(root)
+    environment["RECORD_LOG"] = FaultLibrary.text(log)
+    environment["RECORD_MARKS"] = marks.map(FaultLibrary.text)
+    if let seed {
+      environment["RECORD_SEED"] = String(seed)
+      // Sets of Swift are walked in the order of hashes, which otherwise differs from run to run.
+      environment["SWIFT_DETERMINISTIC_HASHING"] = "1"
+    }
+    return environment
+  }
+
+  private static func text(_ path: FilePath) -> String { String(decoding: path.bytes, as: UTF8.self) }
 }

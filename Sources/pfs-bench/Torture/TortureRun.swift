@@ -76,6 +76,9 @@ final class TortureRun: Sendable {
   /// The cases so far.
   var caseCount: Int { state.withLock { $0.caseCount } }
 
+  /// Counts cases that somebody else has numbered.
+  func addCases(_ count: Int) { state.withLock { state in state.caseCount += count } }
+
   /// Seconds since the torture began.
   var seconds: Double { MonotonicClock.seconds() - startSeconds }
 
