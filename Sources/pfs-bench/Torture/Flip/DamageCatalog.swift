@@ -55,7 +55,7 @@ struct DamageCatalog {
 
   /// Whether the byte describes something: headers, manifests, tables, the index; not bytes of files or nothing.
   func isStructure(_ name: String, _ offset: Int) -> Bool {
-    if name == StoreImage.index || name == "STORE" || name == "high-water" { return true }
+    if name == ReferenceImage.index || name == "STORE" || name == "high-water" { return true }
     guard let map = maps[name] else { return false }
     return offset < SegmentMap.headerByteCount || map.footer?.contains(offset) == true
       || map.record(at: offset)?.description.contains(offset) == true
@@ -92,7 +92,7 @@ struct DamageCatalog {
 
   /// Which pages of a segment, or of what is set aside, are zeros throughout.
   private static func holes(_ bytes: [UInt8], _ name: String) -> [Bool] {
-    let canHaveHoles = name.hasPrefix("segments/") || name == StoreImage.reserve
+    let canHaveHoles = name.hasPrefix("segments/") || name == ReferenceImage.reserve
     return stride(from: 0, to: bytes.count, by: DamageCase.pageByteCount).map { start in
       canHaveHoles && bytes[start..<min(bytes.count, start + DamageCase.pageByteCount)].allSatisfy { $0 == 0 }
     }
@@ -101,7 +101,7 @@ struct DamageCatalog {
   // MARK: Everything else
 
   private mutating func addOthers(_ random: inout SplitMix64) {
-    for name in names where name != StoreImage.reserve {
+    for name in names where name != ReferenceImage.reserve {
       let bytes = stores.reference[name]
       for byteCount in cuts(name, bytes) { others.append(DamageCase(name, .cut(byteCount))) }
       let pageCount = (bytes.count + DamageCase.pageByteCount - 1) / DamageCase.pageByteCount
@@ -131,7 +131,7 @@ struct DamageCatalog {
         others.append(DamageCase(name, .duplicated(as: "segments/\(free)")))
       }
     }
-    others.append(DamageCase(StoreImage.index, .duplicated(as: StoreImage.indexLock)))
+    others.append(DamageCase(ReferenceImage.index, .duplicated(as: ReferenceImage.indexLock)))
     others.append(DamageCase("STORE", .exchanged(with: "high-water")))
   }
 
