@@ -29,7 +29,7 @@ enum TortureCommand {
     ExploreLayer.layer,
     KillLayer.layer, IOErrorLayer.layer, FullDiskLayer.layer,
     DamageLayer.flip, DamageLayer.truncate,
-    ConcurrentLayer.layer, MemoryLayer.layer,
+    ConcurrentLayer.layer, MemoryLayer.layer, MutantsLayer.layer,
   ]
 
   /// What this program starts itself with, in processes of their own, to do a part of a layer.

@@ -57,10 +57,11 @@ enum ConcurrentLayer {
     let worker = ConcurrentProcess(run, arguments)
     let outcome = try worker.forEachReport(silenceSeconds: silenceSeconds) { report in
       switch report {
-      case .history(_, let eventCount, let operationCount):
+      case .history(_, let eventCount, let operationCount, let refusedCount):
         run.count("histories")
         run.count("operations", operationCount)
         run.count("events", eventCount)
+        run.count("puts that a quota refused", refusedCount)
         done.withLock { $0.count += 1 }
       case .violation(let kind, let number, let message):
         run.record(Violation(kind: kind, message: "history \(number): \(message)", replay: run.replay("\(number)")))

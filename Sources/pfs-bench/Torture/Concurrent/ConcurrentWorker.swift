@@ -5,7 +5,7 @@ import StorageIO
 
 /// The processes that the layer `concurrent` starts itself as. They say on standard output what they did, line by line:
 ///
-///     history CASE EVENTS OPERATIONS     a history is done, and was judged
+///     history CASE EVENTS OPERATIONS REFUSED   a history is done, and was judged
 ///     event LINE                         an event of a history that the parent judges
 ///     violation KIND CASE TEXT           with newlines as \n
 ///     end                                all is done
@@ -39,19 +39,21 @@ enum ConcurrentWorker {
   private static func histories(
     _ path: FilePath, _ scratch: FilePath, _ seed: UInt64, _ cases: [Int]
   ) throws(BenchFailure) {
-    try HistoryStore.make(at: path)
+    // Every other store writes as where files cannot be mapped, and every fourth has a quota.
+    let first = cases.first ?? 0
+    let (isMapped, hasQuota) = (first % 2 == 0, first / 2 % 4 == 1)
+    try HistoryStore.make(at: path, hasQuota: hasQuota)
     var expected: [Int: UInt64] = [:]
-    let isMapped = (cases.first ?? 0) % 2 == 0
     let store = try BenchFailure.translating { () throws(StoreError) in
       try Store(at: path, HistoryStore.configuration(isMapped: isMapped))
     }
     for number in cases {
       let stage = HistoryStage(store: path, scratch: scratch, seed: seed, caseNumber: number)
-      let outcome = try ThreadHistory(stage: stage).run(on: store)
+      let outcome = try ThreadHistory(stage: stage, hasQuota: hasQuota).run(on: store)
       for violation in outcome.violations { try say(violation.kind, number, violation.message) }
       if let judgement = HistoryJudgement.of(outcome.events) { try say(judgement.kind, number, judgement.message) }
       expected.merge(outcome.remaining) { first, _ in first }
-      try say("history \(number) \(outcome.events.count) \(outcome.operationCount)")
+      try say("history \(number) \(outcome.events.count) \(outcome.operationCount) \(outcome.refusedCount)")
     }
     do throws(StoreError) { try store.close() } catch {
       try say(.outcome, cases.last ?? 0, "closing the store: \(error)")
@@ -124,7 +126,7 @@ enum ConcurrentWorker {
 
 /// A line of a worker, as the parent reads it.
 enum ConcurrentReport: Sendable {
-  case history(number: Int, eventCount: Int, operationCount: Int)
+  case history(number: Int, eventCount: Int, operationCount: Int, refusedCount: Int)
   case event(HistoryEvent)
   case violation(Violation.Kind, number: Int, String)
   case end
@@ -134,9 +136,10 @@ enum ConcurrentReport: Sendable {
     let words = text.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false).map(String.init)
     switch words.first {
     case "history":
-      let numbers = words.dropFirst().compactMap { Int($0) }
-      guard numbers.count == 3 else { return nil }
-      self = .history(number: numbers[0], eventCount: numbers[1], operationCount: numbers[2])
+      let numbers = text.split(separator: " ").compactMap { Int($0) }
+      guard numbers.count == 4 else { return nil }
+      self = .history(
+        number: numbers[0], eventCount: numbers[1], operationCount: numbers[2], refusedCount: numbers[3])
     case "event":
       guard let event = HistoryEvent(parsing: String(text.dropFirst("event ".count))) else { return nil }
       self = .event(event)

@@ -26,19 +26,24 @@ final class HistoryActor {
   private(set) var events: [HistoryEvent] = []
   private(set) var violations: [(kind: Violation.Kind, message: String)] = []
   private(set) var operationCount = 0
+  /// Puts that a quota had no room for.
+  private(set) var refusedCount = 0
 
-  private let stage: HistoryStage
-  private let number: Int
-  private let store: Store
+  let stage: HistoryStage
+  let number: Int
+  let store: Store
+  private let hasQuota: Bool
   private var generator: SplitMix64
   /// Ids that were seen, by anybody who shares this.
   private let seen: Monitor<[Int]>
 
-  init(_ stage: HistoryStage, number: Int, _ store: Store, seen: Monitor<[Int]>) {
+  /// - Parameter hasQuota: Whether a put may be refused because the store is full.
+  init(_ stage: HistoryStage, number: Int, _ store: Store, seen: Monitor<[Int]>, hasQuota: Bool = false) {
     self.stage = stage
     self.number = number
     self.store = store
     self.seen = seen
+    self.hasQuota = hasQuota
     generator = stage.generator(ofActor: number)
   }
 
@@ -51,6 +56,8 @@ final class HistoryActor {
       case ..<28: try put()
       case ..<32: try putGroup()
       case ..<35: try putAndCancel()
+      case ..<37: try putResumed()
+      case ..<40: if let id = anyID() { try getResumed(id) }
       case ..<50: try getNewest()
       case ..<60: if let id = anyID() { try get(id) }
       case ..<72: try deleteNewest()
@@ -82,7 +89,7 @@ final class HistoryActor {
   // MARK: Storing
 
   private func put() throws(BenchFailure) {
-    let (name, content, path) = (anyName(), nextContent(), try source())
+    let (name, content, path) = (anyName(), content(), try source())
     try record { () throws(StoreError) in
       .added([stored(try store.put(.file(path), as: try fileName(name)), name, content)])
     }
@@ -91,7 +98,7 @@ final class HistoryActor {
   private func putGroup() throws(BenchFailure) {
     var contents: [(name: String, content: UInt64, path: FilePath)] = []
     for position in 0...(1 + generator.below(2)) {
-      contents.append((anyName(), nextContent(UInt64(position)), try source(position)))
+      contents.append((anyName(), content(UInt64(position)), try source(position)))
     }
     try record { () throws(StoreError) in
       let group = store.beginGroup()
@@ -116,7 +123,7 @@ final class HistoryActor {
 
   /// A put that is cancelled when its first bytes are stored, or a moment too late.
   private func putAndCancel() throws(BenchFailure) {
-    let (name, content, path) = (anyName(), nextContent(), try source())
+    let (name, content, path) = (anyName(), content(), try source())
     let cancellation = Cancellation()
     try record { () throws(StoreError) in
       do throws(StoreError) {
@@ -130,7 +137,7 @@ final class HistoryActor {
     }
   }
 
-  private func stored(_ file: StoredFile, _ name: String, _ content: UInt64) -> StoredVersion {
+  func stored(_ file: StoredFile, _ name: String, _ content: UInt64) -> StoredVersion {
     note([Int(file.id.rawValue)])
     return StoredVersion(name: name, id: Int(file.id.rawValue), content: content)
   }
@@ -161,7 +168,7 @@ final class HistoryActor {
     return found
   }
 
-  @discardableResult private func get(_ id: Int) throws(BenchFailure) -> Bool {
+  @discardableResult func get(_ id: Int) throws(BenchFailure) -> Bool {
     let output = try emptyFile("out")
     var isThere = false
     try record { () throws(StoreError) in
@@ -173,16 +180,20 @@ final class HistoryActor {
       isThere = true
       return .present(id, content: nil)
     }
-    guard isThere else { return false }
+    if isThere { try judgeContent(of: id, in: output) }
+    return isThere
+  }
+
+  /// Says in the last event, a get of `id`, what came back.
+  func judgeContent(of id: Int, in output: File) throws(BenchFailure) {
     let bytes = try BenchFailure.translating { () throws(SystemCallFailure) in
       try output.bytes(at: 0, byteCount: try output.status().byteCount)
     }
     guard let content = HistoryContent.number(of: bytes) else {
       violations.append((.wrongBytes, "get of file \(id): \(bytes.count) bytes that were never stored"))
-      return true
+      return
     }
     events[events.count - 1].step = .present(id, content: content)
-    return true
   }
 
   private func look(_ id: Int) throws(BenchFailure) {
@@ -243,7 +254,7 @@ final class HistoryActor {
   // MARK: Helpers of all of them
 
   /// Notes what `operation` did between now and its end: nothing when it gives nil. An error is a violation.
-  private func record(
+  func record(
     _ operation: () throws(StoreError) -> HistoryStep?
   ) throws(BenchFailure) {
     let invoked = Clock.monotonicNanoseconds()
@@ -252,6 +263,8 @@ final class HistoryActor {
       events.append(
         HistoryEvent(
           thread: number, invokedNanoseconds: invoked, returnedNanoseconds: Clock.monotonicNanoseconds(), step: step))
+    } catch  where error.code == .noSpace && hasQuota {
+      refusedCount += 1
     } catch {
       violations.append((error.code == .busy ? .hang : .outcome, "\(error.code): \(error.message)"))
     }
@@ -266,9 +279,14 @@ final class HistoryActor {
 
   private func note(_ ids: [Int]) { seen.withLock { $0 += ids } }
 
-  private func fileName(_ name: String) throws(StoreError) -> FileName { try FileName(Array(name.utf8)) }
+  func fileName(_ name: String) throws(StoreError) -> FileName { try FileName(Array(name.utf8)) }
 
-  private func nextContent(_ position: UInt64 = 0) -> UInt64 {
+  /// A source of several batches.
+  func largeSource(_ position: Int) throws(BenchFailure) -> FilePath {
+    try source(position, byteCount: 160_000)
+  }
+
+  func content(_ position: UInt64 = 0) -> UInt64 {
     UInt64(stage.caseNumber) << 32 | UInt64(number) << 24 | UInt64(operationCount) << 4 | position
   }
 
@@ -280,9 +298,13 @@ final class HistoryActor {
       case 1..<4: 4096 * (1 + generator.below(4))
       default: HistoryContent.minimumByteCount + generator.below(2000)
       }
+    return try source(position, byteCount: byteCount)
+  }
+
+  private func source(_ position: Int, byteCount: Int) throws(BenchFailure) -> FilePath {
     let file = try emptyFile("in\(position)")
     return try BenchFailure.translating { () throws(SystemCallFailure) in
-      try file.write(HistoryContent.bytes(nextContent(UInt64(position)), byteCount: byteCount), at: 0)
+      try file.write(HistoryContent.bytes(content(UInt64(position)), byteCount: byteCount), at: 0)
       return file.path
     }
   }

@@ -3,10 +3,16 @@ import StorageIO
 
 /// The store of some histories: small segments and parts, so that little data fills several of them.
 enum HistoryStore {
-  static func make(at path: FilePath) throws(BenchFailure) {
+  /// So little that some puts find no room.
+  static let quotaByteCount = 500 << 10
+  /// A delete may always add its tombstone.
+  private static let tombstonesByteCount = 64 << 10
+
+  static func make(at path: FilePath, hasQuota: Bool = false) throws(BenchFailure) {
     try BenchFailure.translating { () throws(StoreError) in
       var options = Store.CreationOptions()
       (options.segmentByteCount, options.partByteCount) = (1 << 20, 4096)
+      if hasQuota { options.quotaByteCount = quotaByteCount }
       try Store.create(at: path, options)
     }
   }
@@ -27,10 +33,14 @@ enum HistoryStore {
     var wrong: [(Violation.Kind, String)] = []
     do {
       let store = try Store(at: path, configuration(isMapped: true))
-      let files = try store.files(limit: 1 << 16)
+      let files = try store.files(limit: 1 << 16).filter { !$0.isInterrupted }
       let ids = files.map { Int($0.id.rawValue) }
       if ids != expected.keys.sorted() {
         wrong.append((.lost, "the store has \(ids) in the end, the histories ended with \(expected.keys.sorted())"))
+      }
+      let statistics = try store.statistics()
+      if let quota = statistics.quotaByteCount, statistics.liveByteCount > quota + tombstonesByteCount {
+        wrong.append((.outcome, "\(statistics.liveByteCount) bytes are alive, the quota is \(quota)"))
       }
       for file in files where file.status != .ready {
         wrong.append((.inconsistent, "file \(file.id) is \(file.status)"))
@@ -57,16 +67,19 @@ enum HistoryStore {
 /// One history by threads of this process.
 struct ThreadHistory: Sendable {
   let stage: HistoryStage
+  let hasQuota: Bool
 
   struct Outcome: Sendable {
     var events: [HistoryEvent] = []
     var violations: [(kind: Violation.Kind, message: String)] = []
     var operationCount = 0
+    var refusedCount = 0
 
     mutating func add(_ actor: HistoryActor) {
       events += actor.events
       violations += actor.violations
       operationCount += actor.operationCount
+      refusedCount += actor.refusedCount
     }
 
     /// What is there in the end.
@@ -87,10 +100,10 @@ struct ThreadHistory: Sendable {
     let operationCount = (40 + generator.below(41)) / threadCount
     let outcome = Monitor(Outcome())
     let seen = Monitor<[Int]>([])
-    let stage = stage
+    let (stage, hasQuota) = (stage, hasQuota)
     try ParallelWork.run(count: threadCount, workerCount: threadCount, { () throws(BenchFailure) in }) {
       (_: Void, number) throws(BenchFailure) in
-      let actor = HistoryActor(stage, number: number, store, seen: seen)
+      let actor = HistoryActor(stage, number: number, store, seen: seen, hasQuota: hasQuota)
       try actor.act(count: operationCount)
       outcome.withLock { $0.add(actor) }
     }

@@ -37,6 +37,7 @@ struct ProcessHistory: Sendable {
         try actByCommands(number, state)
       }
     }
+    if let wrong = try DeadReaders(run: run, stage: stage).judge() { record(.inconsistent, wrong) }
     let found = state.withLock { $0 }
     for violation in found.outcome.violations { record(violation.kind, violation.message) }
     if let judgement = HistoryJudgement.of(found.outcome.events) { record(judgement.kind, judgement.message) }

@@ -1,0 +1,35 @@
+import Mutants
+
+/// A layer with a budget, as a mutant is met with.
+struct MutantTrial: Hashable, Sendable {
+  let layer: String
+  let caseCount: Int
+
+  init(_ layer: String, _ caseCount: Int) {
+    self.layer = layer
+    self.caseCount = caseCount
+  }
+}
+
+/// The layers named for each mutant: what is tried, one after another, until one of them sees it.
+extension Mutant {
+  var trials: [MutantTrial] {
+    switch self {
+    case .noSegmentSync, .syncAfterCommit, .noDirectorySync, .noIndexSync, .punchBeforeDelete, .trustTail,
+      .makeStoreInPlace, .noParentSyncAtInit, .noSegmentNameSync, .nameBeforeHeader, .sealBeforeSync:
+      [MutantTrial("explore", 2000), MutantTrial("explore", 10_000)]
+    case .keepUnfinishedFiles: [MutantTrial("kill", 200), MutantTrial("explore", 2000)]
+    case .noTombstone, .forgetHighWater: [MutantTrial("explore", 2000), MutantTrial("kill", 400)]
+    case .retryFailedSync, .ignoreFailedSync, .keepRecordsOfFailedCommit:
+      [MutantTrial("io-error", 400), MutantTrial("io-error", 3000)]
+    case .noDigestOnGet, .noValueChecksum, .believeLengths, .noDigestOnVerify, .noFooterChecksum, .noIndexSums:
+      [MutantTrial("flip", 600), MutantTrial("flip", 6000)]
+    case .noIndexFileCheck: [MutantTrial("truncate", 400), MutantTrial("flip", 6000)]
+    case .sparseInsteadOfReserved: [MutantTrial("full-disk", 60), MutantTrial("full-disk", 300)]
+    case .ignoreMemoryLimit, .holdMemoryAndWait: [MutantTrial("memory", 60), MutantTrial("memory", 300)]
+    case .acknowledgeBeforeCommit, .reusePartIDs, .believePartialFile, .believeSource, .ignoreQuota,
+      .keepDeadReaders, .deleteWithoutWaiting, .publishOneByOne, .takeLivingForDead, .rebuildWhileInUse:
+      [MutantTrial("concurrent", 100), MutantTrial("concurrent", 600)]
+    }
+  }
+}
