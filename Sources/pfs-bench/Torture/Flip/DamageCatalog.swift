@@ -17,7 +17,8 @@ struct DamageCatalog {
 
   var count: Int { flips.isEmpty ? others.count : flips.count }
 
-  init(_ stores: ReferenceStores, layer: DamageLayer.Kind, seed: UInt64) {
+  /// - Parameter file: Nil for all damages, otherwise those of one file.
+  init(_ stores: ReferenceStores, layer: DamageLayer.Kind, seed: UInt64, file: String? = nil) {
     self.stores = stores
     names = stores.reference.names
     var maps: [String: SegmentMap] = [:]
@@ -30,6 +31,11 @@ struct DamageCatalog {
     case .flip: addFlips(&random)
     case .truncate: addOthers(&random)
     }
+    guard let file else { return }
+    others.removeAll { $0.file != file }
+    let position = names.firstIndex(of: file).map { UInt64($0) }
+    flips.removeAll { $0 >> UInt64(DamageCatalog.fileShift) != position }
+    firstPassCount = min(firstPassCount, flips.count)
   }
 
   subscript(_ number: Int) -> DamageCase {
