@@ -79,6 +79,20 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
     return false
   }
 
+  /// Whether the store has what is to be damaged.
+  func isPossible(_ stores: ReferenceStores) -> Bool {
+    guard let bytes = stores.reference.files[file] else { return false }
+    switch damage {
+    case .flip, .zeroedPage, .pageOfOnes, .misplacedPage, .olderPage, .foreignPage:
+      let range = changedRange(of: bytes.count)
+      return !range.isEmpty && bytes.indices.contains(range.lowerBound) && range.upperBound <= bytes.count
+    case .cut(let byteCount): return (0...bytes.count).contains(byteCount)
+    case .extended(let byteCount, _): return (0...(1 << 30)).contains(byteCount)
+    case .exchanged(let other): return stores.reference.files[other] != nil
+    case .missing, .duplicated, .foreign: return true
+    }
+  }
+
   /// Whether it may leave no sign that there was something: then a rebuild, which knows only the segments, cannot say what
   /// is gone. A verification, which has the index, can.
   var canLeaveNoTrace: Bool {
@@ -91,15 +105,21 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
   /// The bytes of the file that are different afterwards, up to `byteCount` of them; all for whole files.
   func changedRange(of byteCount: Int) -> Range<Int> {
     switch damage {
-    case .flip(let offset, _): offset..<(offset + 1)
+    case .flip(let offset, _): max(0, offset)..<max(0, offset) + 1
     case .cut(let rest): min(rest, byteCount)..<byteCount
     case .extended: byteCount..<byteCount
     case .zeroedPage(let page), .pageOfOnes(let page), .misplacedPage(let page, _), .olderPage(let page),
       .foreignPage(let page):
-      page * DamageCase.pageByteCount..<min(byteCount, (page + 1) * DamageCase.pageByteCount)
+      DamageCase.range(ofPage: page, byteCount)
     case .missing, .exchanged, .foreign: 0..<byteCount
     case .duplicated: 0..<0
     }
+  }
+
+  /// Empty where the file has no such page.
+  private static func range(ofPage page: Int, _ byteCount: Int) -> Range<Int> {
+    guard (0...(1 << 30)).contains(page), page * pageByteCount < byteCount else { return 0..<0 }
+    return page * pageByteCount..<min(byteCount, (page + 1) * pageByteCount)
   }
 
   // MARK: Doing it
@@ -148,7 +168,7 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
   private func page(_ bytes: [UInt8], _ stores: ReferenceStores) -> [UInt8] {
     let range = changedRange(of: bytes.count)
     func part(_ bytes: [UInt8], _ page: Int) -> [UInt8] {
-      let start = min(page * DamageCase.pageByteCount, bytes.count)
+      let start = min(max(0, page) * DamageCase.pageByteCount, bytes.count)
       let found = Array(bytes[start..<min(bytes.count, start + range.count)])
       return found + [UInt8](repeating: 0, count: range.count - found.count)
     }

@@ -44,7 +44,7 @@ final class DamageSupervisor: Sendable {
     let stores = try ReferenceStores(in: workspace)
     var file: String?
     if let text = run.settings.replay {
-      guard stores.reference.files[DamageCase(text)?.file ?? text] != nil else {
+      guard DamageCase(text)?.isPossible(stores) ?? (stores.reference.files[text] != nil) else {
         throw BenchFailure(
           .usage, "--replay '\(text)': neither a damage nor one of the files \(stores.reference.names)")
       }
