@@ -7,7 +7,8 @@ DESTDIR ?=
 FILE ?=
 
 # What is linked against, and what the tests run (mkfs.ext4, mount).
-PACKAGES := liblmdb-dev zlib1g-dev libisal-dev libyaml-dev libedit-dev pkg-config e2fsprogs mount
+PACKAGES := liblmdb-dev zlib1g-dev libisal-dev libdeflate-dev libzstd-dev liblz4-dev libyaml-dev libedit-dev \
+	pkg-config e2fsprogs mount
 RELEASE := swift build --configuration release --static-swift-stdlib \
 	--explicit-target-dependency-import-check error --disable-local-rpath
 RELEASE_DIRECTORY := .build/release
@@ -27,6 +28,7 @@ deps: ## Install the Debian packages that are missing (as root or with sudo)
 build: deps ## Build the commands, the Swift runtime inside
 	$(RELEASE) --product pfs
 	$(RELEASE) --product pfs-bench
+	$(RELEASE) --product FaultInjection
 
 demo: build ## Store a file, list, restore, compare and delete it: make demo FILE=path takes yours
 	@.ci/demo $(RELEASE_DIRECTORY)/pfs "$(FILE)"
@@ -66,9 +68,12 @@ bench: build ## Throughput against memory limits, beside the bare work
 install: build ## Install the commands below PREFIX (/usr/local)
 	install -D -m 755 $(RELEASE_DIRECTORY)/pfs $(DESTDIR)$(PREFIX)/bin/pfs
 	install -D -m 755 $(RELEASE_DIRECTORY)/pfs-bench $(DESTDIR)$(PREFIX)/bin/pfs-bench
+	install -D -m 644 $(RELEASE_DIRECTORY)/libFaultInjection.so $(DESTDIR)$(PREFIX)/lib/pfs/libFaultInjection.so
 
 uninstall: ## Remove them again
-	rm -f $(DESTDIR)$(PREFIX)/bin/pfs $(DESTDIR)$(PREFIX)/bin/pfs-bench
+	rm -f $(DESTDIR)$(PREFIX)/bin/pfs $(DESTDIR)$(PREFIX)/bin/pfs-bench \
+		$(DESTDIR)$(PREFIX)/lib/pfs/libFaultInjection.so
+	rmdir $(DESTDIR)$(PREFIX)/lib/pfs 2>/dev/null || true
 
 clean: ## Remove all that was built
 	rm -rf .build

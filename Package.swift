@@ -38,20 +38,28 @@ let package = Package(
     systemLibrary("CLMDB", pkgConfig: "lmdb", debianPackage: "liblmdb-dev"),
     systemLibrary("CZlib", pkgConfig: "zlib", debianPackage: "zlib1g-dev"),
     systemLibrary("CISAL", pkgConfig: "libisal", debianPackage: "libisal-dev"),
+    systemLibrary("CDeflate", pkgConfig: "libdeflate", debianPackage: "libdeflate-dev"),
+    systemLibrary("CZstd", pkgConfig: "libzstd", debianPackage: "libzstd-dev"),
+    systemLibrary("CLZ4", pkgConfig: "liblz4", debianPackage: "liblz4-dev"),
     systemLibrary("CYAML", pkgConfig: "yaml-0.1", debianPackage: "libyaml-dev"),
     systemLibrary("CEdit", pkgConfig: "libedit", debianPackage: "libedit-dev"),
     .target(name: "CKernels", cSettings: cSettings),
     .target(name: "CLMDBGuard", dependencies: ["CLMDB"], cSettings: cSettings),
+    .target(name: "CFaultyDisk", cSettings: cSettings),
+
+    // Defects that the torture harness must see; nothing of it is left without -DPFS_MUTANTS.
+    layer("Mutants", []),
 
     // Fences: only here Glibc, C modules and `unsafe`.
-    layer("StorageIO", ["CKernels"]),
-    layer("LMDB", ["CLMDB", "CLMDBGuard"]),
-    layer("Codecs", ["CKernels", "CZlib", "CISAL"]),
+    layer("StorageIO", ["CKernels", "Mutants"]),
+    layer("LMDB", ["CLMDB", "CLMDBGuard", "Mutants"]),
+    layer("Codecs", ["CKernels", "CZlib", "CISAL", "CDeflate", "CZstd", "CLZ4"]),
     layer("YAML", ["CYAML"]),
     layer("Console", ["CEdit", "CommandSupport"]),
+    layer("FaultyDisk", ["CFaultyDisk", "StorageIO"]),
 
     // The store.
-    layer("SegmentStore", ["StorageIO", "LMDB", "Codecs"]),
+    layer("SegmentStore", ["StorageIO", "LMDB", "Codecs", "Mutants"]),
 
     // The commands.
     layer("CommandSupport", []),
@@ -59,7 +67,8 @@ let package = Package(
       name: "pfs", dependencies: ["SegmentStore", "StorageIO", "CommandSupport", "Console", "YAML"],
       swiftSettings: swiftSettings),
     .executableTarget(
-      name: "pfs-bench", dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "StorageIO"],
+      name: "pfs-bench",
+      dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO", "Mutants"],
       swiftSettings: swiftSettings),
 
     .target(
@@ -71,7 +80,7 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["SegmentStore"], path: "Tests/TestSupport"),
     tests("StorageIOTests", ["StorageIO", "TestSupport"]),
     tests("LMDBTests", ["LMDB", "TestSupport"]),
-    tests("CodecsTests", ["Codecs"]),
+    tests("CodecsTests", ["Codecs", "CZlib", "CISAL", "CDeflate"]),
     tests("YAMLTests", ["YAML"]),
     tests("CommandSupportTests", ["CommandSupport"]),
     tests("SegmentStoreTests", ["SegmentStore", "StorageIO", "LMDB", "Codecs", "TestSupport"]),

@@ -1,146 +1,161 @@
-// The functions of libc that are taken over: each asks what is to happen to the call, and makes it unless that is an
-// error. See fault_injection.h.
+// Calls that move bytes, change sizes and sync. See interposed.h.
 #define _GNU_SOURCE
-#include "fault_injection.h"
+#include "interposed.h"
 
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <unistd.h>
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
-#endif
-
-// The function that would have been called without this library.
-#define NEXT(name, type, ...)                                                                       \
-    static type (*next)(__VA_ARGS__);                                                               \
-    if (!next) next = (type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name)
 
 // MARK: Moving bytes
 
-// A call that moves bytes, in the form that takes a count.
-#define MOVE(name, ask, parameters, arguments, half_arguments)                                      \
-    ssize_t name parameters {                                                                       \
-        static ssize_t(*next) parameters;                                                           \
-        if (!next) next = (ssize_t(*) parameters)dlsym(RTLD_NEXT, #name);                           \
-        switch (ask) {                                                                              \
-        case FAULT_ERROR: return -1;                                                                \
-        case FAULT_SHORT: return next half_arguments;                                               \
-        case FAULT_TORN: next half_arguments; fault_kill();                                         \
-        case FAULT_NONE: break;                                                                     \
-        }                                                                                           \
-        return next arguments;                                                                      \
-    }
-
-MOVE(read, fault_at_descriptor("read", fd), (int fd, void *bytes, size_t n), (fd, bytes, n), (fd, bytes, fault_half(n)))
-MOVE(write, fault_at_descriptor("write", fd), (int fd, const void *bytes, size_t n), (fd, bytes, n), (fd, bytes, fault_half(n)))
-MOVE(pread, fault_at_bytes("pread", fd, n, at), (int fd, void *bytes, size_t n, off_t at), (fd, bytes, n, at), (fd, bytes, fault_half(n), at))
-MOVE(pread64, fault_at_bytes("pread", fd, n, at), (int fd, void *bytes, size_t n, off64_t at), (fd, bytes, n, at), (fd, bytes, fault_half(n), at))
-MOVE(pwrite, fault_at_bytes("pwrite", fd, n, at), (int fd, const void *bytes, size_t n, off_t at), (fd, bytes, n, at),
-     (fd, bytes, fault_half(n), at))
-MOVE(pwrite64, fault_at_bytes("pwrite", fd, n, at), (int fd, const void *bytes, size_t n, off64_t at), (fd, bytes, n, at),
-     (fd, bytes, fault_half(n), at))
-
-// Half of the first piece.
-static struct iovec half_piece(const struct iovec *pieces) {
-    return (struct iovec){pieces->iov_base, fault_half(pieces->iov_len)};
-}
-
-#define MOVE_PIECES(name)                                                                           \
-    ssize_t name(int fd, const struct iovec *pieces, int n) {                                       \
-        NEXT(name, ssize_t, int, const struct iovec *, int);                                        \
-        enum fault_action action = fault_at_descriptor(#name, fd);                                  \
-        if (action == FAULT_ERROR) return -1;                                                       \
-        if (action == FAULT_NONE || n < 1) return next(fd, pieces, n);                              \
-        struct iovec half = half_piece(pieces);                                                     \
-        ssize_t moved = next(fd, &half, 1);                                                         \
+// What comes of a call that moves bytes, in the form that takes a count.
+#define PART(ask, call, half_call)                                                                  \
+    ({                                                                                              \
+        enum fault_action action = ask;                                                             \
+        ssize_t moved = -1;                                                                         \
+        if (action == FAULT_NONE) moved = call;                                                     \
+        else if (action != FAULT_ERROR) moved = half_call;                                          \
         if (action == FAULT_TORN) fault_kill();                                                     \
-        return moved;                                                                               \
+        moved;                                                                                      \
+    })
+
+ssize_t read(int fd, void *bytes, size_t n) {
+    NEXT(read, ssize_t, int, void *, size_t);
+    return PART(fault_at_descriptor("read", fd), next(fd, bytes, n), next(fd, bytes, fault_half(n)));
+}
+
+ssize_t pread(int fd, void *bytes, size_t n, off_t at) {
+    NEXT(pread, ssize_t, int, void *, size_t, off_t);
+    return PART(fault_at_bytes("pread", fd, n, at), next(fd, bytes, n, at), next(fd, bytes, fault_half(n), at));
+}
+
+ssize_t pread64(int fd, void *bytes, size_t n, off64_t at) {
+    NEXT(pread64, ssize_t, int, void *, size_t, off64_t);
+    return PART(fault_at_bytes("pread", fd, n, at), next(fd, bytes, n, at), next(fd, bytes, fault_half(n), at));
+}
+
+static struct iovec piece(const void *bytes, size_t n) { return (struct iovec){(void *)(uintptr_t)bytes, n}; }
+
+ssize_t write(int fd, const void *bytes, size_t n) {
+    NEXT(write, ssize_t, int, const void *, size_t);
+    int is_recorded = record_begin(fd);
+    ssize_t moved = PART(fault_at_descriptor("write", fd), next(fd, bytes, n), next(fd, bytes, fault_half(n)));
+    struct iovec whole = piece(bytes, n);
+    RECORDED(is_recorded, record_write(fd, &whole, 1, -1, moved, "write"), moved);
+}
+
+#define PWRITE(name, offset)                                                                        \
+    ssize_t name(int fd, const void *bytes, size_t n, offset at) {                                  \
+        NEXT(name, ssize_t, int, const void *, size_t, offset);                                     \
+        int is_recorded = record_begin(fd);                                                         \
+        ssize_t moved = PART(fault_at_bytes("pwrite", fd, n, at), next(fd, bytes, n, at),           \
+                             next(fd, bytes, fault_half(n), at));                                   \
+        struct iovec whole = piece(bytes, n);                                                       \
+        RECORDED(is_recorded, record_write(fd, &whole, 1, at, moved, "pwrite"), moved);             \
     }
 
-MOVE_PIECES(readv)
-MOVE_PIECES(writev)
+PWRITE(pwrite, off_t)
+PWRITE(pwrite64, off64_t)
 
-// MARK: Calls that are made or fail
-// Those that cannot be cut short are made whole where they are to be torn, and are the last.
-
-#define WHOLE(ask, call)                                                                            \
-    switch (ask) {                                                                                  \
-    case FAULT_ERROR: return -1;                                                                    \
-    case FAULT_TORN: call; fault_kill();                                                            \
-    case FAULT_SHORT:                                                                               \
-    case FAULT_NONE: break;                                                                         \
-    }                                                                                               \
-    return call
-
-int fsync(int fd) {
-    NEXT(fsync, int, int);
-    WHOLE(fault_at_descriptor("fsync", fd), next(fd));
+// Half of the first piece, which is at least one where a call is cut short.
+static ssize_t move_half(ssize_t (*next)(int, const struct iovec *, int), int fd, const struct iovec *pieces, int n) {
+    if (n < 1) return next(fd, pieces, n);
+    struct iovec half = {pieces->iov_base, fault_half(pieces->iov_len)};
+    return next(fd, &half, 1);
 }
 
-int fdatasync(int fd) {
-    NEXT(fdatasync, int, int);
-    WHOLE(fault_at_descriptor("fdatasync", fd), next(fd));
+ssize_t readv(int fd, const struct iovec *pieces, int n) {
+    NEXT(readv, ssize_t, int, const struct iovec *, int);
+    return PART(fault_at_descriptor("readv", fd), next(fd, pieces, n), move_half(next, fd, pieces, n));
 }
 
-int ftruncate(int fd, off_t size) {
-    NEXT(ftruncate, int, int, off_t);
-    WHOLE(fault_at_descriptor("ftruncate", fd), next(fd, size));
+ssize_t writev(int fd, const struct iovec *pieces, int n) {
+    NEXT(writev, ssize_t, int, const struct iovec *, int);
+    int is_recorded = record_begin(fd);
+    ssize_t moved = PART(fault_at_descriptor("writev", fd), next(fd, pieces, n), move_half(next, fd, pieces, n));
+    RECORDED(is_recorded, record_write(fd, pieces, n, -1, moved, "writev"), moved);
 }
 
-int ftruncate64(int fd, off64_t size) {
-    NEXT(ftruncate64, int, int, off64_t);
-    WHOLE(fault_at_descriptor("ftruncate", fd), next(fd, size));
+#define PWRITEV(name, offset)                                                                       \
+    ssize_t name(int fd, const struct iovec *pieces, int n, offset at) {                            \
+        NEXT(name, ssize_t, int, const struct iovec *, int, offset);                                \
+        int is_recorded = record_begin(fd);                                                         \
+        ssize_t moved = next(fd, pieces, n, at);                                                    \
+        RECORDED(is_recorded, record_write(fd, pieces, n, at, moved, "pwritev"), moved);            \
+    }
+
+PWRITEV(pwritev, off_t)
+PWRITEV(pwritev64, off64_t)
+
+// MARK: Syncs
+
+#define SYNC(name)                                                                                  \
+    int name(int fd) {                                                                              \
+        NEXT(name, int, int);                                                                       \
+        int is_recorded = record_sync_begin(fd);                                                    \
+        int result = WHOLE(fault_at_descriptor(#name, fd), next(fd));                               \
+        RECORDED(is_recorded, record_sync_end(fd, result, #name), result);                          \
+    }
+
+SYNC(fsync)
+SYNC(fdatasync)
+
+// Starts the writing, and promises nothing.
+int sync_file_range(int fd, off64_t at, off64_t size, unsigned flags) {
+    NEXT(sync_file_range, int, int, off64_t, off64_t, unsigned);
+    return WHOLE(fault_at_descriptor("sync_file_range", fd), next(fd, at, size, flags));
 }
+
+// MARK: Sizes
+
+#define FTRUNCATE(name, offset)                                                                     \
+    int name(int fd, offset size) {                                                                 \
+        NEXT(name, int, int, offset);                                                               \
+        int is_recorded = record_begin(fd);                                                         \
+        int result = WHOLE(fault_at_descriptor("ftruncate", fd), next(fd, size));                   \
+        RECORDED(is_recorded, record_size(fd, result, "ftruncate"), result);                        \
+    }
+
+FTRUNCATE(ftruncate, off_t)
+FTRUNCATE(ftruncate64, off64_t)
+
+static const char *allocation(int mode) { return mode & FALLOC_FL_PUNCH_HOLE ? "punch" : "fallocate"; }
+
+#define FALLOCATE(name, offset)                                                                     \
+    int name(int fd, int mode, offset at, offset size) {                                            \
+        NEXT(name, int, int, int, offset, offset);                                                  \
+        int is_recorded = record_begin(fd);                                                         \
+        int result = WHOLE(fault_at_descriptor(allocation(mode), fd), next(fd, mode, at, size));    \
+        RECORDED(is_recorded, record_allocation(fd, mode, at, size, result), result);               \
+    }
+
+FALLOCATE(fallocate, off_t)
+FALLOCATE(fallocate64, off64_t)
+
+// These say the error by what they return.
+#define POSIX_FALLOCATE(name, offset)                                                               \
+    int name(int fd, offset at, offset size) {                                                      \
+        NEXT(name, int, int, offset, offset);                                                       \
+        int is_recorded = record_begin(fd);                                                         \
+        int is_failed = fault_at_descriptor("fallocate", fd) == FAULT_ERROR;                        \
+        int result = is_failed ? errno : next(fd, at, size);                                        \
+        RECORDED(is_recorded, record_allocation(fd, 0, at, size, result), result);                  \
+    }
+
+POSIX_FALLOCATE(posix_fallocate, off_t)
+POSIX_FALLOCATE(posix_fallocate64, off64_t)
+
+// MARK: Where a file stands
 
 off_t lseek(int fd, off_t at, int whence) {
     NEXT(lseek, off_t, int, off_t, int);
-    WHOLE(fault_at_descriptor("lseek", fd), next(fd, at, whence));
+    return WHOLE(fault_at_descriptor("lseek", fd), next(fd, at, whence));
 }
 
 off64_t lseek64(int fd, off64_t at, int whence) {
     NEXT(lseek64, off64_t, int, off64_t, int);
-    WHOLE(fault_at_descriptor("lseek", fd), next(fd, at, whence));
-}
-
-static const char *allocation(int mode) { return mode & FALLOC_FL_PUNCH_HOLE ? "punch" : "fallocate"; }
-
-int fallocate(int fd, int mode, off_t at, off_t size) {
-    NEXT(fallocate, int, int, int, off_t, off_t);
-    WHOLE(fault_at_descriptor(allocation(mode), fd), next(fd, mode, at, size));
-}
-
-int fallocate64(int fd, int mode, off64_t at, off64_t size) {
-    NEXT(fallocate64, int, int, int, off64_t, off64_t);
-    WHOLE(fault_at_descriptor(allocation(mode), fd), next(fd, mode, at, size));
-}
-
-// These say the error by what they return.
-int posix_fallocate(int fd, off_t at, off_t size) {
-    NEXT(posix_fallocate, int, int, off_t, off_t);
-    if (fault_at_descriptor("fallocate", fd) == FAULT_ERROR) return errno;
-    return next(fd, at, size);
-}
-
-int posix_fallocate64(int fd, off64_t at, off64_t size) {
-    NEXT(posix_fallocate64, int, int, off64_t, off64_t);
-    if (fault_at_descriptor("fallocate", fd) == FAULT_ERROR) return errno;
-    return next(fd, at, size);
-}
-
-int sync_file_range(int fd, off64_t at, off64_t size, unsigned flags) {
-    NEXT(sync_file_range, int, int, off64_t, off64_t, unsigned);
-    WHOLE(fault_at_descriptor("sync_file_range", fd), next(fd, at, size, flags));
+    return WHOLE(fault_at_descriptor("lseek", fd), next(fd, at, whence));
 }
 
 // The descriptor is gone whether closing it fails or not.
@@ -155,136 +170,23 @@ int close(int fd) {
     return -1;
 }
 
-// MARK: Names
+// MARK: What is not recorded
+// Nothing that is tortured calls these on its files; if it begins to, the log would be wrong without a word.
 
-static const char *opening(int flags) {
-    return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? "create" : "open";
-}
-
-static mode_t mode_of(int flags, va_list arguments) {
-    int has_mode = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
-    return has_mode ? va_arg(arguments, mode_t) : 0;
-}
-
-#define OPEN(name)                                                                                  \
-    int name(const char *path, int flags, ...) {                                                    \
-        NEXT(name, int, const char *, int, ...);                                                    \
-        va_list arguments;                                                                          \
-        va_start(arguments, flags);                                                                 \
-        mode_t mode = mode_of(flags, arguments);                                                    \
-        va_end(arguments);                                                                          \
-        WHOLE(fault_at_entry(opening(flags), AT_FDCWD, path), next(path, flags, mode));             \
-    }
-#define OPEN_AT(name)                                                                               \
-    int name(int directory, const char *path, int flags, ...) {                                     \
-        NEXT(name, int, int, const char *, int, ...);                                               \
-        va_list arguments;                                                                          \
-        va_start(arguments, flags);                                                                 \
-        mode_t mode = mode_of(flags, arguments);                                                    \
-        va_end(arguments);                                                                          \
-        WHOLE(fault_at_entry(opening(flags), directory, path), next(directory, path, flags, mode)); \
+#define REFUSED(name, type, fd, parameters, arguments)                                              \
+    type name parameters {                                                                          \
+        static type(*next) parameters;                                                              \
+        if (!next) next = (type(*) parameters)dlsym(RTLD_NEXT, #name);                              \
+        record_refuse(fd, #name);                                                                   \
+        return next arguments;                                                                      \
     }
 
-OPEN(open)
-OPEN(open64)
-OPEN_AT(openat)
-OPEN_AT(openat64)
-
-// openat2 has no function of its own.
-long syscall(long number, ...) {
-    NEXT(syscall, long, long, ...);
-    long a[6];
-    va_list arguments;
-    va_start(arguments, number);
-    for (int i = 0; i < 6; i++) a[i] = va_arg(arguments, long);
-    va_end(arguments);
-    if (number != SYS_openat2) return next(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    const struct open_how *how = (const struct open_how *)a[2];
-    WHOLE(fault_at_entry(opening((int)how->flags), (int)a[0], (const char *)a[1]),
-          next(number, a[0], a[1], a[2], a[3], a[4], a[5]));
-}
-
-int mkdir(const char *path, mode_t mode) {
-    NEXT(mkdir, int, const char *, mode_t);
-    WHOLE(fault_at_entry("mkdir", AT_FDCWD, path), next(path, mode));
-}
-
-int mkdirat(int directory, const char *path, mode_t mode) {
-    NEXT(mkdirat, int, int, const char *, mode_t);
-    WHOLE(fault_at_entry("mkdir", directory, path), next(directory, path, mode));
-}
-
-int unlink(const char *path) {
-    NEXT(unlink, int, const char *);
-    WHOLE(fault_at_entry("unlink", AT_FDCWD, path), next(path));
-}
-
-int rmdir(const char *path) {
-    NEXT(rmdir, int, const char *);
-    WHOLE(fault_at_entry("unlink", AT_FDCWD, path), next(path));
-}
-
-int unlinkat(int directory, const char *path, int flags) {
-    NEXT(unlinkat, int, int, const char *, int);
-    WHOLE(fault_at_entry("unlink", directory, path), next(directory, path, flags));
-}
-
-// Renames and links count under the path that appears.
-int rename(const char *from, const char *to) {
-    NEXT(rename, int, const char *, const char *);
-    WHOLE(fault_at_entry("rename", AT_FDCWD, to), next(from, to));
-}
-
-int renameat(int from_directory, const char *from, int to_directory, const char *to) {
-    NEXT(renameat, int, int, const char *, int, const char *);
-    WHOLE(fault_at_entry("rename", to_directory, to), next(from_directory, from, to_directory, to));
-}
-
-int renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags) {
-    NEXT(renameat2, int, int, const char *, int, const char *, unsigned);
-    WHOLE(fault_at_entry("rename", to_directory, to), next(from_directory, from, to_directory, to, flags));
-}
-
-int linkat(int from_directory, const char *from, int to_directory, const char *to, int flags) {
-    NEXT(linkat, int, int, const char *, int, const char *, int);
-    WHOLE(fault_at_entry("link", to_directory, to), next(from_directory, from, to_directory, to, flags));
-}
-
-// MARK: Memory
-
-static void *map(void *(*next)(void *, size_t, int, int, int, off_t), void *address, size_t size, int protection,
-                 int flags, int fd, off_t at) {
-    if (fd >= 0 && fault_at_descriptor("mmap", fd) == FAULT_ERROR) return MAP_FAILED;
-    void *mapped = next(address, size, protection, flags, fd, at);
-    if (mapped != MAP_FAILED) fault_mapped(mapped, size, fd);
-    return mapped;
-}
-
-void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t at) {
-    NEXT(mmap, void *, void *, size_t, int, int, int, off_t);
-    return map(next, address, size, protection, flags, fd, at);
-}
-
-void *mmap64(void *address, size_t size, int protection, int flags, int fd, off64_t at) {
-    NEXT(mmap64, void *, void *, size_t, int, int, int, off_t);
-    return map(next, address, size, protection, flags, fd, at);
-}
-
-int munmap(void *address, size_t size) {
-    NEXT(munmap, int, void *, size_t);
-    fault_unmapped(address);
-    return next(address, size);
-}
-
-int msync(void *address, size_t size, int flags) {
-    NEXT(msync, int, void *, size_t, int);
-    WHOLE(fault_at_address("msync", address), next(address, size, flags));
-}
-
-int madvise(void *address, size_t size, int advice) {
-    NEXT(madvise, int, void *, size_t, int);
-    const char *call = advice == MADV_POPULATE_READ    ? "populate_read"
-                       : advice == MADV_POPULATE_WRITE ? "populate_write"
-                                                       : "madvise";
-    WHOLE(fault_at_address(call, address), next(address, size, advice));
-}
+REFUSED(pwritev2, ssize_t, fd, (int fd, const struct iovec *pieces, int n, off_t at, int flags), (fd, pieces, n, at, flags))
+REFUSED(pwritev64v2, ssize_t, fd, (int fd, const struct iovec *pieces, int n, off64_t at, int flags), (fd, pieces, n, at, flags))
+REFUSED(sendfile, ssize_t, out, (int out, int in, off_t *at, size_t n), (out, in, at, n))
+REFUSED(sendfile64, ssize_t, out, (int out, int in, off64_t *at, size_t n), (out, in, at, n))
+REFUSED(copy_file_range, ssize_t, out, (int in, off64_t *from, int out, off64_t *to, size_t n, unsigned flags),
+        (in, from, out, to, n, flags))
+REFUSED(splice, ssize_t, out, (int in, off64_t *from, int out, off64_t *to, size_t n, unsigned flags),
+        (in, from, out, to, n, flags))
+REFUSED(syncfs, int, fd, (int fd), (fd))

@@ -49,10 +49,23 @@ final class SnapshotPages {
   ) throws(LMDBError) {
     let path = try path(table, transaction)
     var leaf = try path.leaf(.at, first)
-    while let high = leaf?.high {
-      if let last, last.lexicographicallyPrecedes(high) { return }
+    while let current = leaf, let high = current.high {
+      // Not by what stands above the leaves: a key that separates two of them may be the one that is wrong, and then lead
+      // past the second one those who look for a key in it.
+      if let last, !Array(current.page.key(at: current.page.entryCount - 1)).lexicographicallyPrecedes(last) { return }
       leaf = try path.leaf(.at, high)
     }
+  }
+
+  func sum<Access>(of table: Table, in transaction: borrowing Transaction<Access>) throws(LMDBError) -> TableSum {
+    var sum = TableSum()
+    let path = try path(table, transaction)
+    try path.forEachLeaf { (leaf) throws(LMDBError) in
+      for index in 0..<leaf.entryCount {
+        sum.add(EntryDigest.of(leaf.key(at: index), try path.value(at: index, of: leaf)))
+      }
+    }
+    return sum
   }
 
   private func path<Access>(

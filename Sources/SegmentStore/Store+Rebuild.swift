@@ -1,3 +1,4 @@
+import Mutants
 import StorageIO
 
 extension Store {
@@ -22,7 +23,8 @@ extension Store {
     let segments = try store.openSegments()
     try store.makeLocksIfMissing()
     let lock = try store.locks.acquire(
-      .store, .exclusive, timeoutSeconds: configuration.lockTimeoutSeconds, cancellation: cancellation)
+      .store, Mutant.rebuildWhileInUse.isActive ? .shared : .exclusive,
+      timeoutSeconds: configuration.lockTimeoutSeconds, cancellation: cancellation)
     try cancellation.check()
     guard let lock else {
       throw StoreError(

@@ -1,4 +1,5 @@
 import LMDB
+import Mutants
 import StorageIO
 
 /// The directory of a store and the files in it: how a store is made and found.
@@ -195,7 +196,7 @@ struct StoreDirectory {
     let temporaryName: [UInt8]
     do throws(SystemCallFailure) {
       let digits = try Random.bytes(8).map { String($0, radix: 16) }.joined()
-      temporaryName = prefix + Array(digits.utf8)
+      temporaryName = Mutant.makeStoreInPlace.isActive ? name : prefix + Array(digits.utf8)
     } catch {
       throw StoreError(error)
     }
@@ -203,11 +204,12 @@ struct StoreDirectory {
     do throws(StoreError) {
       let making = try fill(temporary, superblock)
       defer { withExtendedLifetime(making) {} }
+      if Mutant.makeStoreInPlace.isActive { return }
       // An empty directory may be replaced; anything else that appeared meanwhile may not.
       let replaces = try isEmptyDirectory(name, parent)
       do throws(SystemCallFailure) {
         try parent.rename(temporaryName, to: name, replacing: replaces)
-        try parent.sync()
+        if !Mutant.noParentSyncAtInit.isActive { try parent.sync() }
       } catch {
         throw error.isExists ? exists(path) : StoreError(error)
       }
@@ -338,7 +340,7 @@ struct Reserve: Sendable {
 extension Store {
   /// What is fixed when a store is made.
   public struct CreationOptions: Hashable, Sendable {
-    /// A power of two from 1 MiB to 4 GiB.
+    /// A power of two from 64 KiB to 4 GiB.
     public var segmentByteCount = Format.defaultSegmentByteCount
     /// 4 KiB to half a segment.
     public var partByteCount = Format.defaultPartByteCount
@@ -359,7 +361,7 @@ extension Store {
     guard Format.segmentByteCounts.contains(segmentByteCount), segmentByteCount.nonzeroBitCount == 1 else {
       throw StoreError(
         .invalidArgument,
-        "a segment size of \(describe(segmentByteCount)): it must be a power of two from 1 MiB to 4 GiB")
+        "a segment size of \(describe(segmentByteCount)): it must be a power of two from 64 KiB to 4 GiB")
     }
     let largest = Format.maximumPartByteCount(segmentByteCount: segmentByteCount)
     guard (Format.minimumPartByteCount...largest).contains(options.partByteCount) else {

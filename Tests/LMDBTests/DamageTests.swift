@@ -92,6 +92,31 @@ import Testing
     #expect(reportedCount > 0)
   }
 
+  @Test("a key that separates two leaves and is another is reported by whoever reads on from one to the next")
+  func separator() throws {
+    try fill(entryCount: 1_000)
+    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: dataPath)))
+    func number(_ offset: Int, _ byteCount: Int) -> Int {
+      bytes[offset..<(offset + byteCount)].reversed().reduce(0) { $0 << 8 | Int($1) }
+    }
+    let branch = try #require(stride(from: 8_192, to: bytes.count, by: 4_096).first { number($0 + 10, 2) == 1 })
+    // The last separator, so that the keys of the branch still rise.
+    let node = branch + number(branch + number(branch + 12, 2) - 2, 2)
+    let first = bytes[(node + 8)..<(node + 16)].reduce(0) { $0 << 8 | Int($1) }
+    try #require((500..<1_000).contains(first))
+    bytes[node + 8 + 2] ^= 0x80
+    try Data(bytes).write(to: URL(fileURLWithPath: dataPath))
+
+    let environment = try openEnvironment(in: directory, creates: false)
+    let table = try environment.openTables(["entries"], creates: false)[0]
+    let transaction = try environment.beginRead()
+    for lost in [first, first + 3, 999] {
+      #expect(try transaction.value(table, key(lost)) == nil, "the case that this test is about")
+      let found = failure { () throws(LMDBError) in _ = try transaction.entries(table, from: key(first), limit: 1) }
+      #expect(found?.isDamaged == true, "from \(lost): \(found?.description ?? "read")")
+    }
+  }
+
   @Test("a sound file that is shorter than its last page number is not taken for a cut one")
   func unwrittenPages() throws {
     let pageByteCount: Int

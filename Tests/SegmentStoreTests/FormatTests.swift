@@ -190,7 +190,9 @@ import Testing
     #expect(kind { () throws(FormatFailure) in _ = try Samples.decodeRecord(record) } == .newerVersion)
   }
 
-  @Test("sizes that no store can have are refused", arguments: [0, 1, 4096, (1 << 20) - 1, 3 << 20, 1 << 33, Int.max])
+  @Test(
+    "sizes that no store can have are refused",
+    arguments: [0, 1, 4096, (1 << 16) - 1, 1 << 15, 3 << 20, 1 << 33, Int.max])
   func segmentSizes(segmentByteCount: Int) {
     let superblock = Superblock(
       uuid: Samples.uuid, segmentByteCount: segmentByteCount, partByteCount: 4096, createdNanoseconds: 0)

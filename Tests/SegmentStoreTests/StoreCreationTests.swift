@@ -75,7 +75,7 @@ import Testing
   @Test("refuses sizes that no store can have, and makes nothing")
   func sizes() throws {
     let wrong: [(Int, Int)] = [
-      (0, 4096), (1 << 19, 4096), (3 << 20, 4096), (1 << 33, 4096), (1 << 20, 0), (1 << 20, 4095),
+      (0, 4096), (1 << 15, 4096), (3 << 20, 4096), (1 << 33, 4096), (1 << 20, 0), (1 << 20, 4095),
       (1 << 20, (1 << 19) + 1), (1 << 20, -1), (-1, 4096), (Int.max, 4096), (1 << 20, Int.max),
     ]
     for (segmentByteCount, partByteCount) in wrong {

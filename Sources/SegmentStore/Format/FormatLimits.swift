@@ -8,7 +8,7 @@ enum Format {
   /// Records and footers start at multiples of this, so that a scan can find the next one after damage.
   static let alignment = 64
 
-  static let segmentByteCounts = (1 << 20)...(1 << 32)
+  static let segmentByteCounts = (1 << 16)...(1 << 32)
   static let defaultSegmentByteCount = 64 << 20
   static let minimumPartByteCount = 4096
   static let defaultPartByteCount = 1 << 20

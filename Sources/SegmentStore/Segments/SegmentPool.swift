@@ -1,4 +1,5 @@
 import LMDB
+import Mutants
 import StorageIO
 
 /// The segments that this process appends to: as many as threads append at the same time, each lent to one thread.
@@ -103,11 +104,18 @@ final class SegmentPool: Sendable {
     for segment in segments {
       guard let appender = state.withLock({ $0.open[segment] }) else { continue }
       do throws(SystemCallFailure) { try appender.sync() } catch {
+        if Mutant.ignoreFailedSync.isActive { continue }
+        if Mutant.retryFailedSync.isActive, isSynced(appender) { continue }
         throw StoreError(
           .durabilityUnknown, "segment \(segment): \(error); whether its last bytes are on the device is not known",
           advice: "check the device, then open the store again: what is not durable is rolled back then")
       }
     }
+  }
+
+  private func isSynced(_ appender: SegmentAppender) -> Bool {
+    do throws(SystemCallFailure) { try appender.sync() } catch { return false }
+    return true
   }
 
   /// Lets go of all segments, so that the next writer goes on with them. Nobody may append any more.
@@ -256,16 +264,8 @@ final class SegmentPool: Sendable {
     _ id: SegmentID, tail: Int, recordCount: Int, isNew header: SegmentHeader?
   ) throws(StoreError) -> SegmentAppender {
     let appender = try translating { () throws(SystemCallFailure) in
-      let file = try directory.open(id.fileName, header == nil ? [.write, .noFollow] : [.write, .createNew])
-      if let header {
-        try file.allocate(0..<SegmentHeader.byteCount)
-        try file.write(header.encoded(), at: 0)
-        // The header is synced with the first records; the name must be there before the index relies on it.
-        try directory.sync()
-      } else if try file.status().byteCount > tail {
-        // Never appended into: what lies behind the end that the index knows is of no use to anybody.
-        try file.truncate(to: tail)
-      }
+      let file: File
+      if let header { file = try make(id, header) } else { file = try reopen(id, tail) }
       return try SegmentAppender(
         file: file, segment: id, segmentByteCount: superblock.segmentByteCount,
         storePrefix: superblock.uuid.prefix, tail: tail, recordCount: recordCount, isMapped: isMapped)
@@ -274,13 +274,46 @@ final class SegmentPool: Sendable {
     return appender
   }
 
+  /// A new file, whose name is durable before the index relies on it.
+  ///
+  /// It has its header, durably, before it has its name: a segment without one has always lost it, and is damaged.
+  private func make(_ id: SegmentID, _ header: SegmentHeader) throws(SystemCallFailure) -> File {
+    func fill(_ file: File) throws(SystemCallFailure) {
+      try file.allocate(0..<SegmentHeader.byteCount)
+      try file.write(header.encoded(), at: 0)
+      try file.sync()
+    }
+    let made: File
+    do throws(SystemCallFailure) {
+      made = try directory.open([UInt8(ascii: ".")], [.write, .unnamed], shownAs: id.fileName)
+    } catch  where error.hasNoUnnamedFiles {
+      // There a crash may leave an empty file.
+      let file = try directory.open(id.fileName, [.write, .createNew])
+      try fill(file)
+      try directory.sync()
+      return file
+    }
+    if Mutant.nameBeforeHeader.isActive { try made.publish(under: id.fileName, in: directory) }
+    try fill(made)
+    if !Mutant.nameBeforeHeader.isActive { try made.publish(under: id.fileName, in: directory) }
+    if !Mutant.noSegmentNameSync.isActive { try directory.sync() }
+    return made
+  }
+
+  /// Never appends into what lies behind the end that the index knows: it is of no use to anybody.
+  private func reopen(_ id: SegmentID, _ tail: Int) throws(SystemCallFailure) -> File {
+    let file = try directory.open(id.fileName, [.write, .noFollow])
+    if try file.status().byteCount > tail, !Mutant.trustTail.isActive { try file.truncate(to: tail) }
+    return file
+  }
+
   /// Ends a full segment: footer, sync, and sealed in the index. It stays owned until no running put can have records
   /// in it that the index does not name.
   private func seal(
     _ appender: SegmentAppender, _ perform: (IndexJob) throws(StoreError) -> Void
   ) throws(StoreError) {
     // The records first: a footer on the device says that they are there.
-    try perform(IndexJob(syncing: [appender.segment]) { (_, _) in })
+    if !Mutant.sealBeforeSync.isActive { try perform(IndexJob(syncing: [appender.segment]) { (_, _) in }) }
     let usedByteCount = try appender.seal()
     let recordCount = appender.recordCount
     let id = appender.segment

@@ -7,7 +7,7 @@ struct InitCommand: Command {
   static let summary = "make a store"
   static let options = OptionTable([
     .init(
-      "segment-size", value: "SIZE", help: "The size of a segment file, a power of two, 1MiB to 4GiB (default 64MiB)."),
+      "segment-size", value: "SIZE", help: "The size of a segment file, a power of two, 64KiB to 4GiB (default 64MiB)."),
     .init("part-size", value: "SIZE", help: "The size of the parts of a file, 4KiB to half a segment (default 1MiB)."),
     .init("quota", value: "SIZE", help: "The most that stored files may take, headers included (default: no limit)."),
   ])

@@ -141,15 +141,15 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
         try File.open(path, .write).write(added, at: bytes.count)
       case .missing: try parent.removeFile(name)
       case .duplicated(let copy):
-        try StoreImage.remove(copy, in: directory)
-        try StoreImage.write(bytes, to: directory.appending(copy))
+        try ReferenceImage.remove(copy, in: directory)
+        try ReferenceImage.write(bytes, to: directory.appending(copy))
       case .exchanged(let other):
         try parent.rename(name, to: Array("exchanged".utf8), replacing: false)
         try parent.rename(Array(other.utf8), to: name, replacing: false)
         try parent.rename(Array("exchanged".utf8), to: Array(other.utf8), replacing: false)
       case .foreign:
         try parent.removeFile(name)
-        try StoreImage.write(stores.foreign[file], to: path)
+        try ReferenceImage.write(stores.foreign[file], to: path)
       case .zeroedPage, .pageOfOnes, .misplacedPage, .olderPage, .foreignPage:
         try File.open(path, .write).write(page(bytes, stores), at: changedRange(of: bytes.count).lowerBound)
       }

@@ -68,7 +68,7 @@ struct DamageCatalog {
 
   private static func structure(_ name: String, byteCount: Int, _ map: SegmentMap?) -> [Bool] {
     guard let map else {
-      return [Bool](repeating: [StoreImage.index, "STORE", "high-water"].contains(name), count: byteCount)
+      return [Bool](repeating: [ReferenceImage.index, "STORE", "high-water"].contains(name), count: byteCount)
     }
     var flags = [Bool](repeating: false, count: byteCount)
     let ranges = [0..<SegmentMap.headerByteCount] + map.records.map(\.description) + (map.footer.map { [$0] } ?? [])
@@ -108,7 +108,7 @@ struct DamageCatalog {
 
   /// Which pages of a segment, or of what is set aside, are zeros throughout.
   private static func holes(_ bytes: [UInt8], _ name: String) -> [Bool] {
-    let canHaveHoles = name.hasPrefix("segments/") || name == StoreImage.reserve
+    let canHaveHoles = name.hasPrefix("segments/") || name == ReferenceImage.reserve
     return stride(from: 0, to: bytes.count, by: DamageCase.pageByteCount).map { start in
       canHaveHoles && bytes[start..<min(bytes.count, start + DamageCase.pageByteCount)].allSatisfy { $0 == 0 }
     }
@@ -117,7 +117,7 @@ struct DamageCatalog {
   // MARK: Everything else
 
   private mutating func addOthers(_ random: inout SplitMix64) {
-    for name in names where name != StoreImage.reserve {
+    for name in names where name != ReferenceImage.reserve {
       let bytes = stores.reference[name]
       for byteCount in cuts(name, bytes) { others.append(DamageCase(name, .cut(byteCount))) }
       let pageCount = (bytes.count + DamageCase.pageByteCount - 1) / DamageCase.pageByteCount
@@ -147,7 +147,7 @@ struct DamageCatalog {
         others.append(DamageCase(name, .duplicated(as: "segments/\(free)")))
       }
     }
-    others.append(DamageCase(StoreImage.index, .duplicated(as: StoreImage.indexLock)))
+    others.append(DamageCase(ReferenceImage.index, .duplicated(as: ReferenceImage.indexLock)))
     others.append(DamageCase("STORE", .exchanged(with: "high-water")))
   }
 

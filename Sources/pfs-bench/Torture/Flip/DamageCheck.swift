@@ -186,8 +186,8 @@ struct DamageCheck {
     let source = scratch.appending("added")
     let put = outcome.attempt("put", writeErrors) { (_) throws(StoreError) in
       do throws(SystemCallFailure) {
-        try StoreImage.remove("added", in: scratch)
-        try StoreImage.write(added, to: source)
+        try ReferenceImage.remove("added", in: scratch)
+        try ReferenceImage.write(added, to: source)
       } catch {
         throw StoreError(.cancelled, "\(error)")
       }

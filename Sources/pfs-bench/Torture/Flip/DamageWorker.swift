@@ -89,7 +89,7 @@ struct DamageWorker {
     let directory = assignment.directory
     tallyFile = try BenchFailure.translating { () throws(SystemCallFailure) in
       // What a worker that died has left.
-      try StoreImage.remove(String(decoding: directory.lastComponent, as: UTF8.self), in: directory.parent)
+      try ReferenceImage.remove(String(decoding: directory.lastComponent, as: UTF8.self), in: directory.parent)
       try Directory.make(directory)
       return try File.open(assignment.tally, [.write, .createNew])
     }
@@ -133,9 +133,9 @@ struct DamageWorker {
     try closeHeld()
     let area = damage.file.split(separator: "/").first.map(String.init) ?? damage.file
     try damage.apply(to: store, catalog.stores)
-    let dates = try StoreImage.dates(in: store)
+    let dates = try ReferenceImage.dates(in: store)
     var outcome = DamageOutcome()
-    let isInIndex = damage.file == StoreImage.index && !isThorough && number % DamageWorker.fullStride != 0
+    let isInIndex = damage.file == ReferenceImage.index && !isThorough && number % DamageWorker.fullStride != 0
     check.read(expecting: check.files, isInIndex ? .index : .everything, &outcome)
     tally.add("\(area): \(outcome.outcomeClass.rawValue)")
     let hit = filesHit(by: damage)
@@ -144,7 +144,7 @@ struct DamageWorker {
         .lost, "files \(outcome.unreadable.subtracting(hit).sorted()) cannot be read, and were not hit")
     }
     // Whoever only reads takes nothing away that a rebuild needs.
-    let isChanged = try StoreImage.dates(in: store) != dates
+    let isChanged = try ReferenceImage.dates(in: store) != dates
     if isChanged { tally.add("changed by reading") }
     let isRebuilt = isThorough || isChanged || number % DamageWorker.rebuildStride == 0 || mustRestore(damage, outcome)
     if isRebuilt {
@@ -169,7 +169,7 @@ struct DamageWorker {
     } else {
       try damage.undoFlip(in: store, catalog.stores)
       if outcome.hasFailedIndex {
-        try catalog.stores.reference.restore([StoreImage.index, StoreImage.indexLock], in: store)
+        try catalog.stores.reference.restore([ReferenceImage.index, ReferenceImage.indexLock], in: store)
       }
     }
     guard area != "segments", isThorough || number % DamageWorker.writeStride == 0 else { return }
@@ -224,7 +224,7 @@ struct DamageWorker {
 
   private func restore(renewsIndex: Bool = true) throws(BenchFailure) {
     var changed = try catalog.stores.reference.changes(in: store)
-    if renewsIndex { changed.formUnion([StoreImage.index, StoreImage.indexLock]) }
+    if renewsIndex { changed.formUnion([ReferenceImage.index, ReferenceImage.indexLock]) }
     try catalog.stores.reference.restore(changed, in: store)
   }
 

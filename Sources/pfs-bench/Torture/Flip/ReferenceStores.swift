@@ -4,9 +4,9 @@ import StorageIO
 /// The store that is damaged: small, and with everything that a store can hold. Beside it the same as it was before its
 /// last changes, and another one to which the same was done.
 struct ReferenceStores {
-  let reference: StoreImage
-  let older: StoreImage
-  let foreign: StoreImage
+  let reference: ReferenceImage
+  let older: ReferenceImage
+  let foreign: ReferenceImage
 
   private static let referenceName = "reference"
   private static let olderName = "older"
@@ -23,15 +23,15 @@ struct ReferenceStores {
     let own = ReferenceBuilder(
       workspace.appending(referenceName), contents: workspace.appending(contentsName), seed: seed)
     try own.build { () throws(BenchFailure) in
-      try StoreImage(reading: workspace.appending(referenceName)).write(to: workspace.appending(olderName))
+      try ReferenceImage(reading: workspace.appending(referenceName)).write(to: workspace.appending(olderName))
     }
   }
 
   /// Reads those that ``make(in:seed:)`` made.
   init(in workspace: FilePath) throws(BenchFailure) {
-    reference = try StoreImage(reading: workspace.appending(ReferenceStores.referenceName))
-    older = try StoreImage(reading: workspace.appending(ReferenceStores.olderName))
-    foreign = try StoreImage(reading: workspace.appending(ReferenceStores.foreignName))
+    reference = try ReferenceImage(reading: workspace.appending(ReferenceStores.referenceName))
+    older = try ReferenceImage(reading: workspace.appending(ReferenceStores.olderName))
+    foreign = try ReferenceImage(reading: workspace.appending(ReferenceStores.foreignName))
   }
 
   /// The bytes that a ready file must have.
@@ -157,7 +157,7 @@ private final class ReferenceBuilder {
     try BenchFailure.translating { () throws(StoreError) in try store.delete(id) }
     guard let contents else { return }
     try BenchFailure.translating { () throws(SystemCallFailure) in
-      try StoreImage.remove("\(id)", in: contents)
+      try ReferenceImage.remove("\(id)", in: contents)
     }
   }
 
@@ -191,14 +191,14 @@ private final class ReferenceBuilder {
   private func note(_ bytes: [UInt8], _ id: FileID) throws(BenchFailure) {
     guard let contents else { return }
     try BenchFailure.translating { () throws(SystemCallFailure) in
-      try StoreImage.write(bytes, to: contents.appending("\(id)"))
+      try ReferenceImage.write(bytes, to: contents.appending("\(id)"))
     }
   }
 
   /// Writes the source of a put; long runs of zeros become holes.
   private func write(_ bytes: [UInt8]) throws(BenchFailure) {
     try BenchFailure.translating { () throws(SystemCallFailure) in
-      try StoreImage.remove("source", in: source.parent)
+      try ReferenceImage.remove("source", in: source.parent)
       let file = try File.open(source, [.write, .createNew])
       try file.truncate(to: bytes.count)
       for start in stride(from: 0, to: bytes.count, by: 4096) {

@@ -1,7 +1,7 @@
 import StorageIO
 
 /// All files of a store that nobody has open, in memory, so that a copy on disk can be made again after each damage.
-struct StoreImage {
+struct ReferenceImage {
   /// The bytes of each file by its path in the store.
   private(set) var files: [String: [UInt8]] = [:]
   /// In order, so that the same seed gives the same cases.
@@ -16,9 +16,9 @@ struct StoreImage {
   /// Reads what is in `directory`; of the space that is set aside only the first page.
   init(reading directory: FilePath) throws(BenchFailure) {
     try BenchFailure.translating { () throws(SystemCallFailure) in
-      for name in try StoreImage.names(in: directory) {
+      for name in try ReferenceImage.names(in: directory) {
         let file = try File.open(directory.appending(name), .noFollow)
-        let byteCount = name == StoreImage.reserve ? 4096 : try file.status().byteCount
+        let byteCount = name == ReferenceImage.reserve ? 4096 : try file.status().byteCount
         files[name] = try file.bytes(at: 0, byteCount: byteCount)
       }
     }
@@ -33,15 +33,15 @@ struct StoreImage {
   func write(to directory: FilePath) throws(BenchFailure) {
     try BenchFailure.translating { () throws(SystemCallFailure) in
       try Directory.make(directory)
-      for name in StoreImage.directories { try Directory.make(directory.appending(name)) }
-      for name in names { try StoreImage.write(self[name], to: directory.appending(name)) }
+      for name in ReferenceImage.directories { try Directory.make(directory.appending(name)) }
+      for name in names { try ReferenceImage.write(self[name], to: directory.appending(name)) }
     }
   }
 
   /// The files that are not as they were, and those that were not there.
   func changes(in directory: FilePath) throws(BenchFailure) -> Set<String> {
     try BenchFailure.translating { () throws(SystemCallFailure) in
-      let found = Set(try StoreImage.names(in: directory))
+      let found = Set(try ReferenceImage.names(in: directory))
       var changed = found.subtracting(files.keys)
       for name in files.keys {
         if found.contains(name), try isSame(name, directory.appending(name)) { continue }
@@ -67,8 +67,8 @@ struct StoreImage {
   func restore(_ changed: Set<String>, in directory: FilePath) throws(BenchFailure) {
     try BenchFailure.translating { () throws(SystemCallFailure) in
       for name in changed {
-        try StoreImage.remove(name, in: directory)
-        if files[name] != nil { try StoreImage.write(self[name], to: directory.appending(name)) }
+        try ReferenceImage.remove(name, in: directory)
+        if files[name] != nil { try ReferenceImage.write(self[name], to: directory.appending(name)) }
       }
     }
   }
@@ -79,9 +79,9 @@ struct StoreImage {
     guard status.kind == .file, status.mode == 0o600 else { return false }
     let file = try File.open(path, .noFollow)
     // Made anew by whoever opens the index first.
-    if name == StoreImage.indexLock { return status.byteCount == wanted.count }
+    if name == ReferenceImage.indexLock { return status.byteCount == wanted.count }
     // What is set aside may be filled up or not: nobody reads it.
-    if name == StoreImage.reserve { return try file.bytes(at: 0, byteCount: wanted.count) == wanted }
+    if name == ReferenceImage.reserve { return try file.bytes(at: 0, byteCount: wanted.count) == wanted }
     guard status.byteCount == wanted.count else { return false }
     return try file.bytes(at: 0, byteCount: wanted.count) == wanted
   }
