@@ -13,6 +13,10 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
     case misplacedPage(Int, from: Int)
     /// As it was some changes before: a write that was lost.
     case olderPage(Int)
+    /// Two of them.
+    case olderPages(Int, Int)
+    /// All pages but the two meta pages.
+    case olderButForMeta
     /// As another store has it, to which the same was done.
     case foreignPage(Int)
     case missing
@@ -37,6 +41,8 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
     case .pageOfOnes(let page): "ones:\(file):\(page)"
     case .misplacedPage(let page, let other): "misplaced:\(file):\(page):\(other)"
     case .olderPage(let page): "older:\(file):\(page)"
+    case .olderPages(let page, let other): "older-pair:\(file):\(page):\(other)"
+    case .olderButForMeta: "older-but-meta:\(file)"
     case .foreignPage(let page): "foreign-page:\(file):\(page)"
     case .missing: "missing:\(file)"
     case .duplicated(let name): "duplicated:\(file):\(name)"
@@ -64,6 +70,8 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
     case ("ones", 3): damage = .pageOfOnes(numbers[0])
     case ("misplaced", 4): damage = .misplacedPage(numbers[0], from: numbers[1])
     case ("older", 3): damage = .olderPage(numbers[0])
+    case ("older-pair", 4): damage = .olderPages(numbers[0], numbers[1])
+    case ("older-but-meta", 2): damage = .olderButForMeta
     case ("foreign-page", 3): damage = .foreignPage(numbers[0])
     case ("missing", 2): damage = .missing
     case ("duplicated", 3): damage = .duplicated(as: words[2])
@@ -89,6 +97,7 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
     case .cut(let byteCount): return (0...bytes.count).contains(byteCount)
     case .extended(let byteCount, _): return (0...(1 << 30)).contains(byteCount)
     case .exchanged(let other): return stores.reference.files[other] != nil
+    case .olderPages, .olderButForMeta: return stores.older.files[file] != nil
     case .missing, .duplicated, .foreign: return true
     }
   }
@@ -111,7 +120,7 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
     case .zeroedPage(let page), .pageOfOnes(let page), .misplacedPage(let page, _), .olderPage(let page),
       .foreignPage(let page):
       DamageCase.range(ofPage: page, byteCount)
-    case .missing, .exchanged, .foreign: 0..<byteCount
+    case .missing, .exchanged, .foreign, .olderPages, .olderButForMeta: 0..<byteCount
     case .duplicated: 0..<0
     }
   }
@@ -150,6 +159,12 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
       case .foreign:
         try parent.removeFile(name)
         try ReferenceImage.write(stores.foreign[file], to: path)
+      case .olderPages, .olderButForMeta:
+        let target = try File.open(path, .write)
+        for page in olderPages(stores) {
+          let old = DamageCase(file, .olderPage(page))
+          try target.write(old.page(bytes, stores), at: old.changedRange(of: bytes.count).lowerBound)
+        }
       case .zeroedPage, .pageOfOnes, .misplacedPage, .olderPage, .foreignPage:
         try File.open(path, .write).write(page(bytes, stores), at: changedRange(of: bytes.count).lowerBound)
       }
@@ -162,6 +177,22 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
     try BenchFailure.translating { () throws(SystemCallFailure) in
       try File.open(directory.appending(file), .write).write([stores.reference[file][offset]], at: offset)
     }
+  }
+
+  /// The pages that are as they were, of those that have changed since.
+  private func olderPages(_ stores: ReferenceStores) -> [Int] {
+    let changed = DamageCase.changedPages(of: file, stores)
+    switch damage {
+    case .olderPages(let page, let other): return changed.filter { $0 == page || $0 == other }
+    case .olderButForMeta: return changed.filter { $0 > 1 }
+    default: return []
+    }
+  }
+
+  /// The pages of a file that are not what they were before the last changes.
+  static func changedPages(of file: String, _ stores: ReferenceStores) -> [Int] {
+    let pageCount = (stores.reference[file].count + pageByteCount - 1) / pageByteCount
+    return (0..<pageCount).filter { !DamageCase(file, .olderPage($0)).isNothing(stores) }
   }
 
   /// The new bytes of a page, as many as the file has there.

@@ -133,6 +133,14 @@ struct DamageCatalog {
       if stores.foreign.files[name] != nil { others.append(DamageCase(name, .foreign)) }
     }
     addWholeSegments()
+    // Writes that were lost together, such as those of one transaction.
+    let index = ReferenceImage.index
+    let changed = DamageCase.changedPages(of: index, stores)
+    others.append(DamageCase(index, .olderButForMeta))
+    for page in changed {
+      // Both meta pages are all that has happened since: a device that loses it all keeps no promise.
+      for other in changed where other > max(page, 1) { others.append(DamageCase(index, .olderPages(page, other))) }
+    }
     let stores = stores
     others.removeAll { $0.isNothing(stores) }
     others.shuffle(&random)
