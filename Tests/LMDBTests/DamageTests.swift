@@ -117,6 +117,27 @@ import Testing
     }
   }
 
+  @Test("a flag that changes the order of keys is reported", arguments: 0..<7)
+  func tableFlags(bit: Int) throws {
+    try fill(entryCount: 10)
+    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: dataPath)))
+    let name = Array("entries".utf8)
+    // Behind the name, the record of the table; its flags stand in its fifth byte.
+    let place = try #require(bytes.indices.dropLast(64).first { bytes[$0..<($0 + name.count)].elementsEqual(name) })
+    bytes[place + name.count + 4] ^= 1 << UInt8(bit)
+    try Data(bytes).write(to: URL(fileURLWithPath: dataPath))
+    let found = failure { () throws(LMDBError) in
+      let environment = try openEnvironment(in: directory, creates: false)
+      let table = try environment.openTables(["entries"], creates: false)[0]
+      let transaction = try environment.beginRead()
+      for number in 0..<10 where try transaction.value(table, key(number)) == nil {
+        _ = try transaction.neighbours(table, key(number))
+        Issue.record("key \(number) is not found, and nothing is said")
+      }
+    }
+    #expect(found?.isDamaged == true, "bit \(bit): \(found?.description ?? "read")")
+  }
+
   @Test("a sound file that is shorter than its last page number is not taken for a cut one")
   func unwrittenPages() throws {
     let pageByteCount: Int
