@@ -22,6 +22,9 @@ import Testing
         #expect(recorded.count(kind) > 0, "\(kind)")
       }
       #expect(recorded.count(.failed) == 0)
+      // What is in a segment stays as it is until it goes.
+      #expect(recorded.overwrittenByteCount(ofFilesEndingIn: ".seg") == 0)
+      #expect(recorded.overwrittenByteCount(ofFilesEndingIn: "data.mdb") > 0)
       let marks = recorded.events.filter { $0.kind == .mark }.map(\.text)
       #expect(marks.joined() == String(decoding: try place.marks.read(), as: UTF8.self))
       #expect(marks.count { $0.hasPrefix("begin ") } == 18 && marks.last == "closed\n")
@@ -66,7 +69,7 @@ import Testing
       }
       let recorded = try RecordedDirectory(log: place.log)
       #expect(try recorded.differences(from: place.root) == [])
-      #expect(recorded.count(.process) == 6)
+      #expect(recorded.count(.process) >= 6)
       #expect(recorded.count(.page) > 50)
       #expect(recorded.events.filter { $0.kind == .failed }.map(\.text) == [])
       let lists = try [plain, place.root / "store"].map { store in

@@ -5,6 +5,8 @@ public struct RecordedDirectory {
   /// A file or directory, whatever it is called.
   private final class Node {
     var bytes: [UInt8] = []
+    /// Bytes that were neither zero nor what they were made.
+    var overwrittenByteCount = 0
     /// Nil for a file.
     var entries: [[UInt8]: Node]?
 
@@ -12,7 +14,11 @@ public struct RecordedDirectory {
 
     func replace(_ new: [UInt8], at offset: Int) {
       if bytes.count < offset + new.count { resize(offset + new.count) }
-      bytes.replaceSubrange(offset..<(offset + new.count), with: new)
+      for (index, byte) in new.enumerated() {
+        let old = bytes[offset + index]
+        if old != 0 && byte != 0 && old != byte { overwrittenByteCount += 1 }
+        bytes[offset + index] = byte
+      }
     }
 
     func resize(_ byteCount: Int) {
@@ -48,6 +54,8 @@ public struct RecordedDirectory {
   public let events: [Event]
   private let root = Node(isDirectory: true)
   private var nodes: [UInt64: Node] = [:]
+  /// All that ever had a name.
+  private var named: [(name: String, node: Node)] = []
 
   /// Reads a log and replays it, on a directory that was empty before the first process came.
   public init(log: BytePath) throws {
@@ -96,7 +104,9 @@ public struct RecordedDirectory {
       let file = try file(fields[0])
       let range = Int(fields[1])..<min(file.bytes.count, Int(fields[1] + fields[2]))
       file.replace([UInt8](repeating: 0, count: range.count), at: range.lowerBound)
-    case .link: try directory(fields[0]).entries?[event.bytes] = try node(fields[1])
+    case .link:
+      try directory(fields[0]).entries?[event.bytes] = try node(fields[1])
+      named.append((event.text, try node(fields[1])))
     case .unlink: try take(event.bytes, from: fields[0])
     case .rename:
       let names = event.bytes.split(separator: 0, omittingEmptySubsequences: false).map(Array.init)
@@ -145,6 +155,11 @@ public struct RecordedDirectory {
     let node = try node(number)
     guard node.entries != nil else { throw TestFailure("object \(number) is a file") }
     return node
+  }
+
+  /// How many bytes of files that ever had such a name were changed from one value to another without being zero in between.
+  public func overwrittenByteCount(ofFilesEndingIn suffix: String) -> Int {
+    named.filter { $0.name.hasSuffix(suffix) }.reduce(0) { $0 + $1.node.overwrittenByteCount }
   }
 
   // MARK: Comparing
