@@ -119,7 +119,7 @@ import Testing
       try checked.remove()
       try FileManager.default.copyItem(atPath: store.text, toPath: checked.text)
     }
-    return try bench("check", "--full", "--workload", workload, "--marks", marks, checked)
+    return try bench("check", "--depth", "full", "--workload", workload, "--marks", marks, checked)
   }
 
   private func changeMarks(_ change: (inout [String]) -> Void) throws {
