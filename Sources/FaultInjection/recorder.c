@@ -24,9 +24,9 @@ static void log_failure(const struct record_object *object, const char *call) {
 /// Whether it is a file of the root or that of the marks: asked before the lock is taken, since a call on a pipe may wait for
 /// whom the lock keeps.
 static int concerns(int descriptor) {
-    struct stat status;
+    struct statx status;
     if (record_status(descriptor, &status) != 0) return 0;
-    if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return 0;
+    if (!S_ISREG(status.stx_mode) && !S_ISDIR(status.stx_mode)) return 0;
     char path[PATH_MAX];
     record_path_of(descriptor, path, sizeof path);
     return record_path_in_root(path) || record_is_marks(&status);
@@ -51,9 +51,9 @@ static uint64_t write_offset(int descriptor, int64_t given, ssize_t moved, int f
     if (given >= 0 && !(flags & O_APPEND)) return (uint64_t)given;
     if (given >= 0) {
         // Linux appends even where an offset is given.
-        struct stat status;
+        struct statx status;
         if (record_status(descriptor, &status) != 0) record_abort("a written file cannot be asked for its size", "write");
-        return (uint64_t)(status.st_size - moved);
+        return status.stx_size - (uint64_t)moved;
     }
     long position = record_system(SYS_lseek, descriptor, 0L, SEEK_CUR);
     if (position < moved) record_abort("a written file does not say where it stands", "write");
@@ -101,9 +101,9 @@ static void log_size(struct record_object *object, uint64_t byte_count) {
 }
 
 static uint64_t byte_count_of(int descriptor) {
-    struct stat status;
+    struct statx status;
     if (record_status(descriptor, &status) != 0) record_abort("a file cannot be asked for its size", "fstat");
-    return (uint64_t)status.st_size;
+    return status.stx_size;
 }
 
 void record_size(int descriptor, int result, const char *call) {
@@ -186,7 +186,7 @@ static int resolve(int directory, const char *path, struct record_entry *entry) 
     if (descriptor < 0) return 0;
     struct record_object *object = record_object_of(descriptor);
     // What is there now gets its number while its path is still that of the time before.
-    struct stat status;
+    struct statx status;
     entry->exists = record_status_at(descriptor, entry->name, &status, AT_SYMLINK_NOFOLLOW) == 0;
     if (object && entry->exists) record_object_at(descriptor, entry->name, 0);
     record_system(SYS_close, descriptor);
@@ -224,12 +224,15 @@ static void log_link(uint64_t directory, uint64_t object, const char *name) {
     record_text(RECORD_LINK, fields, 2, name);
 }
 
-/// Something that a call has made: it is a new one, whatever had the number of its inode.
-static struct record_object *add_made(int descriptor) {
-    struct stat status;
+/// Something that a call has made: it is a new one, whatever had the number of its inode. Without a name it gets the path of
+/// its directory and a slash: what the system calls it differs from run to run.
+static struct record_object *add_made(int descriptor, int has_name) {
+    struct statx status;
     char path[PATH_MAX];
     if (record_status(descriptor, &status) != 0) record_abort("what was made cannot be looked at", "fstat");
     record_path_of(descriptor, path, sizeof path);
+    char *end = strrchr(path, '/');
+    if (!has_name && end) end[1] = 0;
     const char *relative = record_path_in_root(path);
     return record_add_new(&status, relative ? relative : "");
 }
@@ -237,9 +240,9 @@ static struct record_object *add_made(int descriptor) {
 void record_opened(const struct record_entry *entry, int descriptor, int flags) {
     int saved = errno;
     if (descriptor >= 0 && (flags & O_TMPFILE) == O_TMPFILE) {
-        add_made(descriptor);
+        add_made(descriptor, 0);
     } else if (descriptor >= 0 && !entry->exists) {
-        log_link(entry->directory, add_made(descriptor)->number, entry->name);
+        log_link(entry->directory, add_made(descriptor, 1)->number, entry->name);
     } else if (descriptor >= 0 && flags & O_TRUNC) {
         struct record_object *object = record_object_of(descriptor);
         if (object) log_size(object, 0);
@@ -253,7 +256,7 @@ void record_made_directory(const struct record_entry *entry, int directory, cons
     if (result == 0) {
         int descriptor = (int)record_system(SYS_openat, directory, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
         if (descriptor < 0) record_abort("what was made cannot be opened", "mkdir");
-        log_link(entry->directory, add_made(descriptor)->number, entry->name);
+        log_link(entry->directory, add_made(descriptor, 1)->number, entry->name);
         record_system(SYS_close, descriptor);
     }
     record_unlock();
@@ -304,9 +307,9 @@ void record_linked(int directory, const char *path, int flags, const struct reco
 void record_truncated(int directory, const char *path, int result) {
     int saved = errno;
     struct record_object *object = record_object_at(directory, path, AT_SYMLINK_FOLLOW);
-    struct stat status;
+    struct statx status;
     if (object && result != 0) log_failure(object, "truncate");
-    else if (object && record_status_at(directory, path, &status, 0) == 0) log_size(object, (uint64_t)status.st_size);
+    else if (object && record_status_at(directory, path, &status, 0) == 0) log_size(object, status.stx_size);
     record_unlock();
     errno = saved;
 }
