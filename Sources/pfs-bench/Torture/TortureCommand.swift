@@ -29,7 +29,6 @@ enum TortureCommand {
 
   /// What this program starts itself with, in processes of their own, to do a part of a layer.
   static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [
-    "act": WorkloadRun.act,
     ExploreTask.partName: ExploreWorker.run,
     "act": WorkloadRun.act, "check": StoreCheckPart.run,
   ]

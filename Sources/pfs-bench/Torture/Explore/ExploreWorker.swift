@@ -167,10 +167,11 @@ final class ExploreWorker {
     let isFull = task.onlyCase != nil || checkedCount % ExploreWorker.fullCheckInterval == 0
     let faults = check.run(
       composer.root.appending(WorkloadRecording.storeName), expectation, depth: isFull ? .full : .standard)
-    for fault in faults {
-      try say(.violation(fault.kind, case: here.text, message: "\(fault.message) [\(point.reason)]"))
-    }
-    if !faults.isEmpty {
+    if let first = faults.first {
+      // The kind of a state is that of what was seen first: the rest follows from it as a rule.
+      let others = faults.count > 1 ? "; and \(faults.count - 1) more, such as \(faults[1].message)" : ""
+      let place = expectation.operation.map { "in \($0.text), \(point.reason)" } ?? point.reason
+      try say(.violation(first.kind, case: here.text, message: "\(first.message)\(others) [\(place)]"))
       violationCount += 1
       count("states with violations")
     }
