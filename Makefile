@@ -7,7 +7,8 @@ DESTDIR ?=
 FILE ?=
 
 # What is linked against, and what the tests run (mkfs.ext4, mount).
-PACKAGES := liblmdb-dev zlib1g-dev libisal-dev libyaml-dev libedit-dev pkg-config e2fsprogs mount
+PACKAGES := liblmdb-dev zlib1g-dev libisal-dev libdeflate-dev libzstd-dev liblz4-dev libyaml-dev libedit-dev \
+	pkg-config e2fsprogs mount
 RELEASE := swift build --configuration release --static-swift-stdlib \
 	--explicit-target-dependency-import-check error --disable-local-rpath
 RELEASE_DIRECTORY := .build/release

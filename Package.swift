@@ -38,6 +38,9 @@ let package = Package(
     systemLibrary("CLMDB", pkgConfig: "lmdb", debianPackage: "liblmdb-dev"),
     systemLibrary("CZlib", pkgConfig: "zlib", debianPackage: "zlib1g-dev"),
     systemLibrary("CISAL", pkgConfig: "libisal", debianPackage: "libisal-dev"),
+    systemLibrary("CDeflate", pkgConfig: "libdeflate", debianPackage: "libdeflate-dev"),
+    systemLibrary("CZstd", pkgConfig: "libzstd", debianPackage: "libzstd-dev"),
+    systemLibrary("CLZ4", pkgConfig: "liblz4", debianPackage: "liblz4-dev"),
     systemLibrary("CYAML", pkgConfig: "yaml-0.1", debianPackage: "libyaml-dev"),
     systemLibrary("CEdit", pkgConfig: "libedit", debianPackage: "libedit-dev"),
     .target(name: "CKernels", cSettings: cSettings),
@@ -46,7 +49,7 @@ let package = Package(
     // Fences: only here Glibc, C modules and `unsafe`.
     layer("StorageIO", ["CKernels"]),
     layer("LMDB", ["CLMDB", "CLMDBGuard"]),
-    layer("Codecs", ["CKernels", "CZlib", "CISAL"]),
+    layer("Codecs", ["CKernels", "CZlib", "CISAL", "CDeflate", "CZstd", "CLZ4"]),
     layer("YAML", ["CYAML"]),
     layer("Console", ["CEdit", "CommandSupport"]),
 
@@ -71,7 +74,7 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["SegmentStore"], path: "Tests/TestSupport"),
     tests("StorageIOTests", ["StorageIO", "TestSupport"]),
     tests("LMDBTests", ["LMDB", "TestSupport"]),
-    tests("CodecsTests", ["Codecs"]),
+    tests("CodecsTests", ["Codecs", "CZlib", "CISAL", "CDeflate"]),
     tests("YAMLTests", ["YAML"]),
     tests("CommandSupportTests", ["CommandSupport"]),
     tests("SegmentStoreTests", ["SegmentStore", "StorageIO", "LMDB", "Codecs", "TestSupport"]),

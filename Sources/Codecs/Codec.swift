@@ -14,17 +14,15 @@ public struct Codec: RawRepresentable, Hashable, Sendable, CustomStringConvertib
   public static let stored = Codec(rawValue: 0)
   /// Deflate in the zlib format, RFC 1950.
   public static let zlib = Codec(rawValue: 1)
-  /// Zstandard.
+  /// Zstandard, RFC 8878.
   public static let zstd = Codec(rawValue: 2)
-  /// LZ4.
+  /// A block of LZ4.
   public static let lz4 = Codec(rawValue: 3)
   /// No bytes at all: every raw byte is zero.
   public static let zeros = Codec(rawValue: 4)
 
-  /// Whether ``PartEncoder`` and ``PartDecoder`` of this build know the codec.
-  public var isSupported: Bool {
-    self == .stored || self == .zlib || self == .zeros
-  }
+  /// Whether this build knows the codec.
+  public var isSupported: Bool { rawValue <= Codec.zeros.rawValue }
 
   /// The name of the codec, or `codec N` for a number without one.
   public var description: String {

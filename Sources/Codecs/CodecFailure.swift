@@ -33,6 +33,14 @@ public struct CodecFailure: Error, Sendable, CustomStringConvertible {
   }
 
   static func unsupported(_ codec: Codec) -> CodecFailure {
-    CodecFailure(.unsupportedCodec, "\(codec) is not one of stored, zlib, zeros")
+    CodecFailure(.unsupportedCodec, "\(codec) is not one of stored, zlib, zstd, lz4, zeros")
+  }
+
+  static func noMemory(_ engine: String) -> CodecFailure {
+    CodecFailure(.engineFailure, "\(engine) set up: out of memory")
+  }
+
+  static func wrongLength(_ place: String, expected rawByteCount: Int, found: String) -> CodecFailure {
+    CodecFailure(.wrongLength, "\(place): expected \(rawByteCount) raw bytes, found \(found)")
   }
 }

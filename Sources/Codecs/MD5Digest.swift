@@ -8,11 +8,11 @@ public struct MD5Digest: Hashable, Sendable, CustomStringConvertible {
   public static let byteCount = 16
 
   /// Byte i of the digest is bits 8i ..< 8i + 8 of the first word, then of the second.
-  private let words: SIMD2<UInt64>
+  @usableFromInline let words: SIMD2<UInt64>
 
   /// Takes the bytes of a digest in their usual order.
   /// - Precondition: there are exactly 16 of them.
-  public init(bytes: some Collection<UInt8>) {
+  @inlinable public init(bytes: some Collection<UInt8>) {
     precondition(bytes.count == Self.byteCount, "an MD5 digest has 16 bytes, not \(bytes.count)")
     var words = SIMD2<UInt64>()
     for (index, byte) in bytes.enumerated() {

@@ -18,3 +18,23 @@ extension MutableRawSpan {
     }
   }
 }
+
+extension RawSpan {
+  /// Lends the bytes and those of `destination` as the decoders of C take them: with an address even where there is
+  /// nothing to write, since some refuse a null one.
+  func withBuffer<Result, Failure: Error>(
+    and destination: inout MutableRawSpan,
+    _ body: (UnsafeRawBufferPointer, UnsafeMutableRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // Safe: both buffers are exactly the spans, which outlive the call.
+    try unsafe withUnsafeBytes { (stored) throws(Failure) in
+      try unsafe destination.withUnsafeMutableBytes { (destination) throws(Failure) in
+        if destination.count > 0 { return try unsafe body(stored, destination) }
+        var spare: UInt8 = 0
+        return try unsafe withUnsafeMutableBytes(of: &spare) { (spare) throws(Failure) in
+          try unsafe body(stored, UnsafeMutableRawBufferPointer(rebasing: spare[..<0]))
+        }
+      }
+    }
+  }
+}

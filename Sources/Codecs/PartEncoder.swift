@@ -1,139 +1,92 @@
-internal import CZlib
-
-/// Encodes parts, one after the other; each worker thread has its own.
-///
-/// The memory of the compressor is taken when it is first needed, used again for every part and every level,
-/// and given back when the encoder goes.
-@safe public final class PartEncoder {
-  /// Most bytes of memory that one encoder holds: 272 KiB.
+/// Encodes parts, each in memory that the caller lends.
+public enum PartEncoder {
+  /// Compresses `raw` into the start of `destination`, and returns how many bytes that took.
   ///
-  /// zlib's own figure for 15 window bits and memory level 8 is 256 KiB for window, hash chains and
-  /// symbols; its state, the stream and the allocator take less than 16 KiB more.
-  public static let stateByteCount = 272 * 1024
-
-  /// The levels of zlib, from fast to small.
-  public static let zlibLevels = 1...9
-
-  /// zlib keeps a pointer to its stream, so the stream has an address of its own. Null until needed.
-  private var stream: UnsafeMutablePointer<z_stream>?
-
-  /// Makes an encoder that holds no memory yet.
-  public init() {}
-
-  deinit {
-    // Safe: the stream was set up by deflateInit2 and is not used again.
-    if let stream = unsafe stream {
-      unsafe deflateEnd(stream)
-      unsafe stream.deallocate()
-    }
-  }
-
-  /// Encodes `raw` into the start of `destination`, and returns how many bytes that took.
-  ///
-  /// Returns nil when it does not fit; what `destination` holds is undefined then.
-  /// - Parameter raw: for ``Codec/zlib`` less than 4 GiB; for ``Codec/zeros`` nothing but zero bytes.
-  /// - Parameter level: 1 ... 9 for ``Codec/zlib``; other codecs have no levels and do not look at it.
-  /// - Throws: ``CodecFailure`` `.unsupportedCodec`, or `.engineFailure` when there is no memory; the encoder
-  ///   can be used again.
+  /// Returns nil when it does not fit, or, with some engines, only just; what `destination` holds is undefined then.
+  /// - Parameter raw: at most 1 GiB.
+  /// - Parameter workspace: ``Compression/workspaceByteCount(partByteCount:)`` bytes for parts as long as this one, at an
+  ///   address that is a multiple of 64; what is in it does not matter.
+  /// - Throws: ``CodecFailure`` `.engineFailure`.
   /// - Complexity: O(raw.byteCount).
-  public func encode(
-    _ raw: RawSpan, with codec: Codec, level: Int, into destination: inout MutableRawSpan
+  public static func encode(
+    _ raw: RawSpan, with compression: Compression, into destination: inout MutableRawSpan,
+    workspace: inout MutableRawSpan
   ) throws(CodecFailure) -> Int? {
-    switch codec {
-    case .stored:
-      guard raw.byteCount <= destination.byteCount else { return nil }
-      destination.copyBytes(of: raw)
-      return raw.byteCount
-    case .zeros:
-      precondition(ZeroCheck.isAllZero(raw), "the zeros codec was given \(raw.byteCount) bytes that are not all zero")
-      return 0
-    case .zlib:
-      return try deflate(raw, level: level, into: &destination)
-    default:
-      throw .unsupported(codec)
-    }
-  }
-
-  /// Whether `raw` is worth compressing, judged by compressing a few slices of it.
-  ///
-  /// Parts of 16 KiB or less are not judged: true. A part is worth it when the slices get smaller by
-  /// a sixteenth. When the compressor cannot run the answer is true too, so that `encode` reports why.
-  /// - Complexity: O(1): compresses 16 KiB at level 1.
-  public func looksCompressible(_ raw: RawSpan) -> Bool {
-    let sliceCount = 4
-    let sliceByteCount = 4096
-    let sampleByteCount = sliceCount * sliceByteCount
-    guard raw.byteCount > sampleByteCount else { return true }
-    let stride = (raw.byteCount - sliceByteCount) / (sliceCount - 1)
-    do throws(CodecFailure) {
-      let stream = unsafe try readyStream(level: Self.zlibLevels.lowerBound)
-      return unsafe raw.withUnsafeBytes { raw in
-        unsafe withUnsafeTemporaryAllocation(
-          byteCount: sampleByteCount - sampleByteCount / 16, alignment: 1
-        ) { scratch in
-          // Safe: the slices lie within `raw`, the output within `scratch`, and zlib is called only in here.
-          unsafe stream.setOutput(scratch)
-          for index in 0..<sliceCount {
-            let slice = unsafe raw[index * stride..<index * stride + sliceByteCount]
-            unsafe stream.setInput(UnsafeRawBufferPointer(rebasing: slice))
-            let status = unsafe CZlib.deflate(stream, index == sliceCount - 1 ? Z_FINISH : Z_NO_FLUSH)
-            if status == Z_STREAM_END { return true }
-            if unsafe stream.pointee.avail_out == 0 { return false }
-          }
-          return false
+    check(raw, compression, workspace.byteCount)
+    guard destination.byteCount > 0 else { return nil }
+    // Safe: the buffers outlive the calls that use them, and are exactly the spans.
+    return try unsafe raw.withUnsafeBytes { (raw) throws(CodecFailure) in
+      try unsafe destination.withUnsafeMutableBytes { (destination) throws(CodecFailure) in
+        try unsafe workspace.withUnsafeMutableBytes { (workspace) throws(CodecFailure) in
+          try unsafe run(compression, raw, into: destination, workspace: workspace)
         }
       }
-    } catch {
-      return true
     }
   }
 
-  /// Compresses `raw` into a stream of the zlib format in one go.
-  private func deflate(
-    _ raw: RawSpan, level: Int, into destination: inout MutableRawSpan
-  ) throws(CodecFailure) -> Int? {
-    precondition(Self.zlibLevels.contains(level), "zlib level \(level) is not one of 1 ... 9")
-    precondition(raw.byteCount <= Int(UInt32.max), "a zlib part of \(raw.byteCount) bytes; at most \(UInt32.max)")
-    guard destination.byteCount > 0 else { return nil }
-    let stream = unsafe try readyStream(level: level)
-    let status = unsafe raw.withUnsafeBytes { raw in
-      unsafe destination.withUnsafeMutableBytes { destination in
-        // Safe: both buffers outlive the only call that uses them.
-        unsafe stream.setInput(raw)
-        unsafe stream.setOutput(destination)
-        return unsafe CZlib.deflate(stream, Z_FINISH)
+  /// Whether `raw` is worth compressing, judged by compressing a few slices of it at level 1.
+  ///
+  /// Parts of 16 KiB or less are not judged: true. A part is worth it when the slices get smaller by a sixteenth.
+  /// - Parameter workspace: as for ``encode(_:with:into:workspace:)``.
+  /// - Complexity: O(1): compresses 16 KiB.
+  public static func looksCompressible(
+    _ raw: RawSpan, with compression: Compression, workspace: inout MutableRawSpan
+  ) throws(CodecFailure) -> Bool {
+    check(raw, compression, workspace.byteCount)
+    guard Compression.samples(raw.byteCount) else { return true }
+    return try unsafe raw.withUnsafeBytes { (raw) throws(CodecFailure) in
+      try unsafe workspace.withUnsafeMutableBytes { (workspace) throws(CodecFailure) in
+        // Safe: the parts of the workspace that follow do not overlap, and it is long enough for them: see `check`.
+        let sample = unsafe UnsafeMutableRawBufferPointer(rebasing: workspace[..<Sample.byteCount])
+        let output = unsafe UnsafeMutableRawBufferPointer(
+          rebasing: workspace[Sample.byteCount..<Sample.workspaceByteCount])
+        let engine = unsafe UnsafeMutableRawBufferPointer(rebasing: workspace[Sample.workspaceByteCount...])
+        unsafe Sample.copy(from: raw, into: sample)
+        let byteCount = try unsafe run(
+          Compression(compression.codec), UnsafeRawBufferPointer(sample), into: output, workspace: engine)
+        return byteCount != nil
       }
     }
-    switch status {
-    case Z_STREAM_END: return unsafe Int(stream.pointee.total_out)
-    case Z_OK, Z_BUF_ERROR: return nil
-    default: throw unsafe .engine("deflate of \(raw.byteCount) bytes at level \(level)", status, stream)
-    }
   }
 
-  /// The stream, set back to the start of a message to be compressed at `level`.
-  private func readyStream(level: Int) throws(CodecFailure) -> UnsafeMutablePointer<z_stream> {
-    // Safe: a stream that is kept in `self` has been set up by deflateInit2.
-    if let stream = unsafe stream {
-      // Before the first byte of a message, a new level costs no output and no memory.
-      let reset = unsafe deflateReset(stream)
-      let status = unsafe reset == Z_OK ? deflateParams(stream, CInt(level), Z_DEFAULT_STRATEGY) : reset
-      guard status == Z_OK else { throw unsafe .engine("deflate set to level \(level)", status, stream) }
-      return unsafe stream
+  private static func check(_ raw: RawSpan, _ compression: Compression, _ workspaceByteCount: Int) {
+    precondition(compression.levels.contains(compression.level), "level \(compression.level)")
+    precondition(raw.byteCount <= 1 << 30, "a part of \(raw.byteCount) bytes; at most 1 GiB")
+    let least = compression.workspaceByteCount(partByteCount: raw.byteCount)
+    precondition(workspaceByteCount >= least, "a workspace of \(workspaceByteCount) bytes; at least \(least)")
+  }
+
+  private static func run(
+    _ compression: Compression, _ raw: UnsafeRawBufferPointer, into destination: UnsafeMutableRawBufferPointer,
+    workspace: UnsafeMutableRawBufferPointer
+  ) throws(CodecFailure) -> Int? {
+    let level = compression.level
+    switch compression.codec {
+    case .zstd: return try unsafe Zstandard.encode(raw, level: level, into: destination, workspace: workspace)
+    case .lz4: return unsafe LZ4.encode(raw, level: level, into: destination, workspace: workspace)
+    default:
+      if level == 1 { return try unsafe Igzip.encode(raw, into: destination, workspace: workspace) }
+      return try unsafe Deflate.encode(raw, level: level, into: destination, workspace: workspace)
     }
-    let windowBits: CInt = 15
-    let memoryLevel: CInt = 8
-    let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
-    unsafe stream.initialize(to: z_stream())
-    let status = unsafe deflateInit2_(
-      stream, CInt(level), Z_DEFLATED, windowBits, memoryLevel, Z_DEFAULT_STRATEGY,
-      ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size))
-    guard status == Z_OK else {
-      let failure = unsafe CodecFailure.engine("deflate set up", status, stream)
-      unsafe stream.deallocate()
-      throw failure
+  }
+}
+
+/// What is compressed of a part to see whether all of it is worth it.
+enum Sample {
+  private static let sliceCount = 4
+  private static let sliceByteCount = 4096
+  static let byteCount = sliceCount * sliceByteCount
+  /// The sample and what it is compressed to, at most: a multiple of 64, so that the engine behind it is aligned.
+  static let workspaceByteCount = byteCount + (byteCount - byteCount / 16)
+
+  /// Copies slices from all over `raw`, which is longer than the sample.
+  static func copy(from raw: UnsafeRawBufferPointer, into sample: UnsafeMutableRawBufferPointer) {
+    let stride = (raw.count - sliceByteCount) / (sliceCount - 1)
+    for index in 0..<sliceCount {
+      // Safe: the last slice ends at most at the end of `raw`, and of the sample.
+      let slice = unsafe raw[index * stride..<index * stride + sliceByteCount]
+      unsafe UnsafeMutableRawBufferPointer(rebasing: sample[(index * sliceByteCount)...]).copyMemory(
+        from: UnsafeRawBufferPointer(rebasing: slice))
     }
-    unsafe self.stream = stream
-    return unsafe stream
   }
 }

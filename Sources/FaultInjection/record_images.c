@@ -74,7 +74,7 @@ static struct record_image *image_of(struct record_object *object, int descripto
     char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
     int opened = (int)record_system(SYS_openat, AT_FDCWD, link, O_RDONLY | O_CLOEXEC, 0);
-    struct stat status;
+    struct statx status;
     if (opened < 0 || record_status(opened, &status) != 0) record_abort("a mapped file cannot be opened", "mmap");
     int moved = (int)record_system(SYS_fcntl, opened, F_DUPFD_CLOEXEC, 202);
     if (moved >= 0) {
@@ -83,7 +83,7 @@ static struct record_image *image_of(struct record_object *object, int descripto
     }
     image->object = object;
     image->descriptor = opened;
-    resize(image, (uint64_t)status.st_size);
+    resize(image, status.stx_size);
     read_fully(opened, image->bytes, 0, image->byte_count);
     image->next = images;
     images = image;
@@ -119,9 +119,9 @@ static void compare(struct record_image *image, const uint8_t *found, uint64_t o
 void record_scan(void) {
     static uint8_t window[WINDOW_BYTE_COUNT];
     for (struct record_image *image = images; image; image = image->next) {
-        struct stat status;
+        struct statx status;
         if (record_status(image->descriptor, &status) != 0) record_abort("a mapped file is gone", "fstat");
-        if ((uint64_t)status.st_size != image->byte_count) {
+        if (status.stx_size != image->byte_count) {
             record_abort("the size of a mapped file changed by other means", "fstat");
         }
         for (uint64_t offset = 0; offset < image->byte_count; offset += WINDOW_BYTE_COUNT) {

@@ -68,12 +68,22 @@ void record_text(enum record_kind kind, const uint64_t *fields, int field_count,
 
 // MARK: Paths
 
-int record_status(int descriptor, struct stat *status) {
-    return (int)record_system(SYS_newfstatat, descriptor, "", status, AT_EMPTY_PATH);
+int record_status(int descriptor, struct statx *status) {
+    return record_status_at(descriptor, "", status, AT_EMPTY_PATH);
 }
 
-int record_status_at(int directory, const char *path, struct stat *status, int flags) {
-    return (int)record_system(SYS_newfstatat, directory, path, status, flags);
+int record_status_at(int directory, const char *path, struct statx *status, int flags) {
+    return (int)record_system(SYS_statx, directory, path, flags, STATX_BASIC_STATS | STATX_BTIME, status);
+}
+
+static uint64_t device_of(const struct statx *status) {
+    return (uint64_t)status->stx_dev_major << 32 | status->stx_dev_minor;
+}
+
+/// Zero where the file system does not know.
+static uint64_t birth_of(const struct statx *status) {
+    if (!(status->stx_mask & STATX_BTIME)) return 0;
+    return (uint64_t)status->stx_btime.tv_sec * 1000000000 + status->stx_btime.tv_nsec;
 }
 
 void record_path_of(int descriptor, char *path, size_t room) {
@@ -89,24 +99,26 @@ const char *record_path_in_root(const char *path) {
     return path[state.root_length] == '/' ? path + state.root_length + 1 : NULL;
 }
 
-int record_is_marks(const struct stat *status) {
-    struct stat marks;
-    return state.marks && record_status_at(AT_FDCWD, state.marks, &marks, 0) == 0 && marks.st_dev == status->st_dev &&
-           marks.st_ino == status->st_ino;
+int record_is_marks(const struct statx *status) {
+    struct statx marks;
+    return state.marks && record_status_at(AT_FDCWD, state.marks, &marks, 0) == 0 && device_of(&marks) == device_of(status) &&
+           marks.stx_ino == status->stx_ino;
 }
 
 // MARK: Objects
 
-struct record_object *record_find(const struct stat *status) {
-    // From the end: what had the number of an inode before is in front of what has it now.
+struct record_object *record_find(const struct statx *status) {
+    // From the end: what had the number of an inode before is in front of what has it now. What another process made
+    // has a date of its own.
+    uint64_t device = device_of(status), birth = birth_of(status);
     for (size_t i = state.count; i-- > 0;) {
         struct record_object *object = state.objects[i];
-        if (object->inode == status->st_ino && object->device == status->st_dev) return object;
+        if (object->inode == status->stx_ino && object->device == device && object->birth == birth) return object;
     }
     return NULL;
 }
 
-static struct record_object *add(const struct stat *status, const char *path, int existed) {
+static struct record_object *add(const struct statx *status, const char *path, int existed) {
     if (state.count == state.room) {
         state.room = state.room ? 2 * state.room : 64;
         state.objects = realloc(state.objects, state.room * sizeof *state.objects);
@@ -115,22 +127,23 @@ static struct record_object *add(const struct stat *status, const char *path, in
     struct record_object *object = calloc(1, sizeof *object);
     if (!object) record_abort("no memory", "malloc");
     object->number = state.next_number++;
-    object->device = status->st_dev;
-    object->inode = status->st_ino;
-    object->is_directory = S_ISDIR(status->st_mode);
+    object->device = device_of(status);
+    object->birth = birth_of(status);
+    object->inode = status->stx_ino;
+    object->is_directory = S_ISDIR(status->stx_mode);
     state.objects[state.count++] = object;
-    uint64_t size = object->is_directory ? 0 : (uint64_t)status->st_size;
+    uint64_t size = object->is_directory ? 0 : status->stx_size;
     uint64_t fields[] = {object->number, (uint64_t)object->is_directory, (uint64_t)existed, size};
     record_text(RECORD_OBJECT, fields, 4, path);
     return object;
 }
 
-struct record_object *record_add_new(const struct stat *status, const char *path) { return add(status, path, 0); }
+struct record_object *record_add_new(const struct statx *status, const char *path) { return add(status, path, 0); }
 
 struct record_object *record_object_of(int descriptor) {
-    struct stat status;
+    struct statx status;
     if (record_status(descriptor, &status) != 0) return NULL;
-    if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return NULL;
+    if (!S_ISREG(status.stx_mode) && !S_ISDIR(status.stx_mode)) return NULL;
     struct record_object *object = record_find(&status);
     if (object) return object;
     char path[PATH_MAX];
@@ -186,10 +199,10 @@ __attribute__((constructor)) static void begin(void) {
     record_path_of(descriptor, state.root, sizeof state.root);
     state.root_length = strlen(state.root);
     int opened = open_log(log);
-    struct stat status;
+    struct statx status;
     if (record_status(opened, &status) != 0) record_abort("cannot be asked for its size", "RECORD_LOG");
     // Higher than all of the processes before: each of their objects takes more than one byte of the log.
-    state.next_number = (uint64_t)status.st_size + 1;
+    state.next_number = (uint64_t)status.stx_size + 1;
     state.log = opened;
     log_command_line();
     record_object_of(descriptor);

@@ -16,7 +16,7 @@ enum record_kind {
 /// A file or directory in the root.
 struct record_object {
     uint64_t number;
-    uint64_t device, inode;
+    uint64_t device, inode, birth;
     int is_directory;
     /// Nil unless the file is mapped for writing.
     struct record_image *image;
@@ -34,19 +34,19 @@ void record_event(enum record_kind kind, const uint64_t *fields, int field_count
 void record_text(enum record_kind kind, const uint64_t *fields, int field_count, const char *text);
 
 /// Whether it is the file of marks.
-int record_is_marks(const struct stat *status);
-int record_status(int descriptor, struct stat *status);
-/// As fstatat.
-int record_status_at(int directory, const char *path, struct stat *status, int flags);
+int record_is_marks(const struct statx *status);
+int record_status(int descriptor, struct statx *status);
+/// As fstatat, with the date of birth.
+int record_status_at(int directory, const char *path, struct statx *status, int flags);
 /// The path of what is open, without links.
 void record_path_of(int descriptor, char *path, size_t room);
 /// What follows the root in a path, without the slash; nil for a path outside of it.
 const char *record_path_in_root(const char *path);
 
 /// Nil when it was never met.
-struct record_object *record_find(const struct stat *status);
+struct record_object *record_find(const struct statx *status);
 /// Something that was just made.
-struct record_object *record_add_new(const struct stat *status, const char *path);
+struct record_object *record_add_new(const struct statx *status, const char *path);
 /// What is open, if it is in the root; else nil.
 struct record_object *record_object_of(int descriptor);
 /// What has this path, without following a link, if it is in the root and there.

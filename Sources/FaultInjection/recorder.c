@@ -24,9 +24,9 @@ static void log_failure(const struct record_object *object, const char *call) {
 /// Whether it is a file of the root or that of the marks: asked before the lock is taken, since a call on a pipe may wait for
 /// whom the lock keeps.
 static int concerns(int descriptor) {
-    struct stat status;
+    struct statx status;
     if (record_status(descriptor, &status) != 0) return 0;
-    if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return 0;
+    if (!S_ISREG(status.stx_mode) && !S_ISDIR(status.stx_mode)) return 0;
     char path[PATH_MAX];
     record_path_of(descriptor, path, sizeof path);
     return record_path_in_root(path) || record_is_marks(&status);
@@ -51,9 +51,9 @@ static uint64_t write_offset(int descriptor, int64_t given, ssize_t moved, int f
     if (given >= 0 && !(flags & O_APPEND)) return (uint64_t)given;
     if (given >= 0) {
         // Linux appends even where an offset is given.
-        struct stat status;
+        struct statx status;
         if (record_status(descriptor, &status) != 0) record_abort("a written file cannot be asked for its size", "write");
-        return (uint64_t)(status.st_size - moved);
+        return status.stx_size - (uint64_t)moved;
     }
     long position = record_system(SYS_lseek, descriptor, 0L, SEEK_CUR);
     if (position < moved) record_abort("a written file does not say where it stands", "write");
@@ -101,9 +101,9 @@ static void log_size(struct record_object *object, uint64_t byte_count) {
 }
 
 static uint64_t byte_count_of(int descriptor) {
-    struct stat status;
+    struct statx status;
     if (record_status(descriptor, &status) != 0) record_abort("a file cannot be asked for its size", "fstat");
-    return (uint64_t)status.st_size;
+    return status.stx_size;
 }
 
 void record_size(int descriptor, int result, const char *call) {
@@ -186,7 +186,7 @@ static int resolve(int directory, const char *path, struct record_entry *entry) 
     if (descriptor < 0) return 0;
     struct record_object *object = record_object_of(descriptor);
     // What is there now gets its number while its path is still that of the time before.
-    struct stat status;
+    struct statx status;
     entry->exists = record_status_at(descriptor, entry->name, &status, AT_SYMLINK_NOFOLLOW) == 0;
     if (object && entry->exists) record_object_at(descriptor, entry->name, 0);
     record_system(SYS_close, descriptor);
@@ -226,7 +226,7 @@ static void log_link(uint64_t directory, uint64_t object, const char *name) {
 
 /// Something that a call has made: it is a new one, whatever had the number of its inode.
 static struct record_object *add_made(int descriptor) {
-    struct stat status;
+    struct statx status;
     char path[PATH_MAX];
     if (record_status(descriptor, &status) != 0) record_abort("what was made cannot be looked at", "fstat");
     record_path_of(descriptor, path, sizeof path);
@@ -304,9 +304,9 @@ void record_linked(int directory, const char *path, int flags, const struct reco
 void record_truncated(int directory, const char *path, int result) {
     int saved = errno;
     struct record_object *object = record_object_at(directory, path, AT_SYMLINK_FOLLOW);
-    struct stat status;
+    struct statx status;
     if (object && result != 0) log_failure(object, "truncate");
-    else if (object && record_status_at(directory, path, &status, 0) == 0) log_size(object, (uint64_t)status.st_size);
+    else if (object && record_status_at(directory, path, &status, 0) == 0) log_size(object, status.stx_size);
     record_unlock();
     errno = saved;
 }

@@ -57,8 +57,8 @@ extension Environment {
 
   /// Throws when the newest snapshot does not hold together.
   ///
-  /// Leaves are checked where they are used. That there was no newer one is not certain: where writing its meta page
-  /// failed, LMDB puts the old number back, and so may one bit.
+  /// Leaves are checked where they are used. That there was no newer one is for others to say, by
+  /// ``valueInOlderSnapshot(_:_:)``: where writing its meta page failed, LMDB puts the old number back, and so may one bit.
   /// - Complexity: O(branch pages + free pages).
   func checkPages() throws(LMDBError) {
     // A writer may have gone on before the meta page was read, and will not do so each time.
@@ -86,6 +86,38 @@ extension Environment {
     var check = SnapshotCheck(pageReader, snapshot)
     try check.collectFreePages()
     return SnapshotPages(self, lastPage: snapshot.lastPage, freePages: check.pages)
+  }
+
+  /// The value of `key` in the snapshot of the older meta page, and the number that this page bears; nil where there is
+  /// none or it cannot be read. Without LMDB, which looks at the newest only.
+  ///
+  /// No writer uses its pages again before it writes that meta page anew.
+  public func valueInOlderSnapshot(
+    _ table: String, _ key: [UInt8]
+  ) throws(LMDBError) -> (transactionNumber: UInt64, value: [UInt8])? {
+    let numbers = [try MetaPages.snapshot(0, pageReader), try MetaPages.snapshot(1, pageReader)]
+      .map(\.transactionNumber)
+    let older = numbers[0] < numbers[1] ? 0 : 1
+    let snapshot = try MetaPages.snapshot(older, pageReader)
+    let value: [UInt8]?
+    do throws(LMDBError) {
+      func find(_ key: [UInt8], _ record: TableRecord) throws(LMDBError) -> [UInt8]? {
+        let path = TreePath(reader: pageReader, record: record, lastPage: snapshot.lastPage)
+        guard let leaf = try path.leaf(.at, key)?.page else { return nil }
+        guard let index = (0..<leaf.entryCount).first(where: { Array(leaf.key(at: $0)) == key }) else { return nil }
+        return Array(try path.value(at: index, of: leaf))
+      }
+      value = try find(Array(table.utf8), snapshot.mainTable).flatMap { (record) throws(LMDBError) in
+        try find(key, try TableRecord(record, of: table))
+      }
+    } catch {
+      value = nil
+    }
+    // Written anew meanwhile: then it is not the older one.
+    guard let value, try MetaPages.snapshot(older, pageReader).transactionNumber == snapshot.transactionNumber else {
+      return nil
+    }
+    return (snapshot.transactionNumber, value)
   }
 
   /// The highest page number ever used.

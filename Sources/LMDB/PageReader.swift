@@ -28,6 +28,24 @@ struct PageReader {
     return bytes
   }
 
+  /// The pages that a value of `byteCount` bytes takes when it has pages of its own.
+  func overflowPageCount(_ byteCount: Int) -> Int {
+    (TreePage.headerByteCount + byteCount + pageByteCount - 1) / pageByteCount
+  }
+
+  /// The bytes of a value with pages of its own, the first of which an entry of page `leaf` names.
+  func overflow(_ page: UInt64, byteCount: Int, of leaf: UInt64, lastPage: UInt64) throws(LMDBError) -> [UInt8] {
+    let pageCount = overflowPageCount(byteCount)
+    guard page >= 2, pageCount <= Int(lastPage), page <= lastPage + 1 - UInt64(pageCount) else {
+      throw LMDBError(damaged: leaf, "\(byteCount) bytes in page \(page)")
+    }
+    let bytes = try bytes(ofPage: page, pageCount: pageCount)
+    guard bytes.number(at: 0, byteCount: 8) == page, bytes.number(at: 10, byteCount: 2) == 4,
+      bytes.number(at: 12, byteCount: 4) == pageCount
+    else { throw LMDBError(damaged: page, "it is not the first of \(pageCount) with one value") }
+    return Array(bytes[TreePage.headerByteCount..<TreePage.headerByteCount + byteCount])
+  }
+
   /// The page `number` of a table, checked.
   func treePage(_ number: UInt64, _ order: TreePage.Order = .bytes) throws(LMDBError) -> TreePage {
     try TreePage(try bytes(ofPage: number), number: number, order: order)

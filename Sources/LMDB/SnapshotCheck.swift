@@ -45,17 +45,11 @@ struct SnapshotCheck {
   private mutating func freeList(_ index: Int, of leaf: TreePage) throws(LMDBError) -> [UInt8] {
     let value = leaf.value(at: index)
     guard let overflow = value.overflow else { return Array(value.inline) }
-    let wantedByteCount = TreePage.headerByteCount + overflow.byteCount
-    let pageCount = (wantedByteCount + reader.pageByteCount - 1) / reader.pageByteCount
-    guard overflow.page >= 2, pageCount <= Int(snapshot.lastPage),
-      overflow.page <= snapshot.lastPage + 1 - UInt64(pageCount)
-    else { throw LMDBError(damaged: leaf.number, "\(overflow.byteCount) bytes in page \(overflow.page)") }
+    let bytes = try reader.overflow(
+      overflow.page, byteCount: overflow.byteCount, of: leaf.number, lastPage: snapshot.lastPage)
+    let pageCount = reader.overflowPageCount(overflow.byteCount)
     for page in overflow.page..<overflow.page + UInt64(pageCount) { try pages.insert(page, "page \(leaf.number)") }
-    let bytes = try reader.bytes(ofPage: overflow.page, pageCount: pageCount)
-    guard bytes.number(at: 0, byteCount: 8) == overflow.page, bytes.number(at: 10, byteCount: 2) == 4,
-      bytes.number(at: 12, byteCount: 4) == pageCount
-    else { throw LMDBError(damaged: overflow.page, "it is not the first of \(pageCount) with one value") }
-    return Array(bytes[TreePage.headerByteCount..<wantedByteCount])
+    return bytes
   }
 
   /// A list is a count and that many page numbers, eight bytes each, the highest first (`MDB_IDL` in midl.h of LMDB).

@@ -55,6 +55,17 @@ final class SnapshotPages {
     }
   }
 
+  func sum<Access>(of table: Table, in transaction: borrowing Transaction<Access>) throws(LMDBError) -> TableSum {
+    var sum = TableSum()
+    let path = try path(table, transaction)
+    try path.forEachLeaf { (leaf) throws(LMDBError) in
+      for index in 0..<leaf.entryCount {
+        sum.add(EntryDigest.of(leaf.key(at: index), try path.value(at: index, of: leaf)))
+      }
+    }
+    return sum
+  }
+
   private func path<Access>(
     _ table: Table, _ transaction: borrowing Transaction<Access>
   ) throws(LMDBError) -> TreePath {

@@ -61,6 +61,28 @@ struct TreePath {
     }
   }
 
+  /// Calls `body` with each leaf, in order.
+  func forEachLeaf(_ body: (TreePage) throws(LMDBError) -> Void) throws(LMDBError) {
+    guard let root = record.root else { return }
+    try forEachLeaf(below: Leaf(page: try page(root, level: 1, low: nil, high: nil), low: nil, high: nil), 1, body)
+  }
+
+  private func forEachLeaf(
+    below node: Leaf, _ level: Int, _ body: (TreePage) throws(LMDBError) -> Void
+  ) throws(LMDBError) {
+    if node.page.isLeaf { return try body(node.page) }
+    for index in 0..<node.page.entryCount {
+      try forEachLeaf(below: try child(index, of: node, level: level + 1), level + 1, body)
+    }
+  }
+
+  /// The value of an entry of a leaf, wherever it is.
+  func value(at index: Int, of leaf: TreePage) throws(LMDBError) -> ArraySlice<UInt8> {
+    let value = leaf.value(at: index)
+    guard let overflow = value.overflow else { return value.inline }
+    return try reader.overflow(overflow.page, byteCount: overflow.byteCount, of: leaf.number, lastPage: lastPage)[...]
+  }
+
   private func child(_ index: Int, of parent: Leaf, level: Int) throws(LMDBError) -> Leaf {
     let low = index > 0 ? Array(parent.page.key(at: index)) : parent.low
     let high = index + 1 < parent.page.entryCount ? Array(parent.page.key(at: index + 1)) : parent.high

@@ -18,9 +18,12 @@ extension Transaction where Access == WriteAccess {
   ) throws(LMDBError) {
     try Table.check(key, "mdb_put")
     try pages.check(table, key, deletes: false, in: self)
-    var code = try put(table, key, value, flags: appending ? UInt32(MDB_APPEND) : 0)
-    if appending && code == MDB_KEYEXIST { code = try put(table, key, value, flags: 0) }
-    try check(code, "mdb_put", table)
+    var existing: [UInt8]?
+    if try !add(table, key, value, flags: appending ? UInt32(MDB_APPEND) : UInt32(MDB_NOOVERWRITE)) {
+      existing = try self.value(table, key)
+      _ = try add(table, key, value, flags: 0)
+    }
+    changes.note(table, key, old: existing, new: value)
   }
 
   /// Removes `key` and its value; false when there was no such key.
@@ -31,12 +34,12 @@ extension Transaction where Access == WriteAccess {
   public func delete(_ table: Table, _ key: [UInt8]) throws(LMDBError) -> Bool {
     try Table.check(key, "mdb_del")
     try pages.check(table, key, deletes: true, in: self)
+    guard let existing = try value(table, key) else { return false }
     let identifier = identifier(of: table)
     let running = try unsafe running
     // Safe: the transaction is running; the value is looked at in tables with duplicates only.
-    let code = unsafe withValue(key) { unsafe pfs_mdb_del(running, identifier, &$0) }
-    if code == MDB_NOTFOUND { return false }
-    try check(code, "mdb_del", table)
+    try check(unsafe withValue(key) { unsafe pfs_mdb_del(running, identifier, &$0) }, "mdb_del", table)
+    changes.note(table, key, old: existing, new: nil)
     return true
   }
 
@@ -57,12 +60,21 @@ extension Transaction where Access == WriteAccess {
     try environment.check(code, "mdb_txn_commit")
   }
 
-  private func put(_ table: Table, _ key: [UInt8], _ value: [UInt8], flags: UInt32) throws(LMDBError) -> Int32 {
+  /// What this transaction has changed so far in the sums of the tables, by their names.
+  public var tableChanges: [String: TableSum] { changes.sums }
+
+  /// Puts an entry as `flags` say; false where they forbid it, for the key is there or is not above all others.
+  private func add(
+    _ table: Table, _ key: [UInt8], _ value: [UInt8], flags: UInt32
+  ) throws(LMDBError) -> Bool {
     let identifier = identifier(of: table)
     let running = try unsafe running
     // Safe: the transaction is running, and both arrays outlive the call that copies them.
-    return unsafe withValue(key) { key in
+    let code = unsafe withValue(key) { key in
       unsafe withValue(value) { value in unsafe pfs_mdb_put(running, identifier, &key, &value, flags) }
     }
+    if code == MDB_KEYEXIST { return false }
+    try check(code, "mdb_put", table)
+    return true
   }
 }

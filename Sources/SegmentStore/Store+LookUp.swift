@@ -7,7 +7,10 @@ extension Store {
   public func file(_ id: FileID) throws(StoreError) -> StoredFile? {
     let index = try index
     return try index.read { (transaction) throws(StoreError) in
-      guard let entry = try index.files.file(id, in: transaction) else { return nil }
+      guard let entry = try index.files.file(id, in: transaction) else {
+        try index.checkSums(of: Index.tablesOfFiles, in: transaction)
+        return nil
+      }
       try index.files.checkName(id, entry, in: transaction)
       return StoredFile(id, entry)
     }
@@ -17,16 +20,22 @@ extension Store {
   public func files(named name: FileName) throws(StoreError) -> [StoredFile] {
     let index = try index
     return try index.read { (transaction) throws(StoreError) in
-      try index.files.files(named: name, in: transaction).map { StoredFile($0.id, $0.entry) }
+      let found = try index.files.files(named: name, in: transaction).map { StoredFile($0.id, $0.entry) }
+      if found.isEmpty { try index.checkSums(of: Index.tablesOfFiles, in: transaction) }
+      return found
     }
   }
 
   /// Up to `limit` files in order of ids, ready or not, from the first id that is not below `id`.
+  ///
+  /// The first page first adds up what the index says of files: an older page of it would hide some.
+  /// - Complexity: O(limit), and O(files) once after each change.
   public func files(from id: FileID = FileID(rawValue: 0), limit: Int) throws(StoreError) -> [StoredFile] {
     precondition(limit > 0, "a page of \(limit) files")
     let index = try index
     var page: [StoredFile] = []
     try index.read { (transaction) throws(StoreError) in
+      if id.rawValue <= 1 { try index.checkSums(of: Index.tablesOfFiles, in: transaction) }
       try index.files.forEach(from: id, in: transaction) { (id, entry) in
         page.append(StoredFile(id, entry))
         return page.count < limit
@@ -36,7 +45,7 @@ extension Store {
   }
 
   /// Up to `limit` ready files whose names begin with `prefix`, the newest of each name, in order of names, from the
-  /// first name above `start`.
+  /// first name above `start`. The first page adds up, as ``files(from:limit:)``.
   public func newestFiles(
     namePrefix prefix: [UInt8], after start: FileName? = nil, limit: Int
   ) throws(StoreError) -> [StoredFile] {
@@ -44,6 +53,7 @@ extension Store {
     let index = try index
     var page: [StoredFile] = []
     try index.read { (transaction) throws(StoreError) in
+      if start == nil { try index.checkSums(of: Index.tablesOfFiles, in: transaction) }
       try index.files.forEachNewest(namePrefix: prefix, after: start, in: transaction) { (id, entry) in
         page.append(StoredFile(id, entry))
         return page.count < limit
@@ -79,6 +89,7 @@ extension Store {
     let index = try index
     var segments: [SegmentID] = []
     try index.read { (transaction) throws(StoreError) in
+      try index.checkSums(of: Index.tablesOfFiles, in: transaction)
       try index.files.forEach(from: FileID(rawValue: 0), in: transaction) { (_, entry) in
         if entry.state == .ready {
           result.fileCount += 1

@@ -89,7 +89,8 @@ public final class Store: Sendable {
     let workerCount = try MemoryPlan.workerCount(
       wanted: configuration.wantedWorkerCount,
       limitByteCount: configuration.memoryByteCount, partByteCount: superblock.partByteCount,
-      scratchByteCount: isMapped ? 0 : SegmentAppender.scratchByteCount(capacity: superblock.partByteCount))
+      scratchByteCount: PutOptions().workspaceByteCount(partByteCount: superblock.partByteCount)
+        + (isMapped ? 0 : SegmentAppender.scratchByteCount(capacity: superblock.partByteCount)))
     budget = MemoryBudget(limitByteCount: configuration.memoryByteCount)
     budget.setAside(workerCount * MemoryPlan.workerByteCount)
     workers = WorkerPool(workerCount: workerCount)
@@ -275,7 +276,11 @@ public final class Store: Sendable {
 
   private func readyEntry(_ id: FileID) throws(StoreError) -> FileEntry {
     let index = try index
-    let entry = try index.read { (transaction) throws(StoreError) in try index.files.file(id, in: transaction) }
+    let entry = try index.read { (transaction) throws(StoreError) in
+      let entry = try index.files.file(id, in: transaction)
+      if entry == nil { try index.checkSums(of: Index.tablesOfFiles, in: transaction) }
+      return entry
+    }
     guard let entry, entry.state != .deleting else { throw StoreError(.notFound, "no file with id \(id)") }
     guard entry.state == .ready else {
       throw StoreError(.notFound, "file \(id) '\(entry.manifest.name)' is not ready: it is still being stored")

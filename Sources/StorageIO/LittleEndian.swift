@@ -21,9 +21,10 @@ public struct ByteWriter: Sendable {
 public struct ByteReader: Sendable {
   public let bytes: [UInt8]
 
-  public init(_ bytes: [UInt8]) { self.bytes = bytes }
+  @inlinable public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  public func get<Field: FixedWidthInteger>(_ offset: Int, as type: Field.Type = Field.self) -> Field {
+  // Inlinable, so that callers get it for their type of field: a generic one costs more than what it reads.
+  @inlinable public func get<Field: FixedWidthInteger>(_ offset: Int, as type: Field.Type = Field.self) -> Field {
     precondition(0 <= offset && offset + Field.bitWidth / 8 <= bytes.count, "field at \(offset) of \(bytes.count)")
     var value: Field = 0
     for index in (0..<(Field.bitWidth / 8)).reversed() {
@@ -32,11 +33,11 @@ public struct ByteReader: Sendable {
     return value
   }
 
-  public func get(_ offset: Int, byteCount: Int) -> [UInt8] {
+  @inlinable public func get(_ offset: Int, byteCount: Int) -> [UInt8] {
     precondition(0 <= offset && offset + byteCount <= bytes.count, "field at \(offset) of \(bytes.count)")
     return Array(bytes[offset..<(offset + byteCount)])
   }
 
   /// Whether all bytes of `range` are zero, as reserved fields must be.
-  public func isZero(_ range: Range<Int>) -> Bool { bytes[range].allSatisfy { $0 == 0 } }
+  @inlinable public func isZero(_ range: Range<Int>) -> Bool { bytes[range].allSatisfy { $0 == 0 } }
 }

@@ -35,6 +35,8 @@ public struct SystemCallFailure: Error, Hashable, Sendable, CustomStringConverti
   public var isNoSpace: Bool { errorNumber == ENOSPC || errorNumber == EDQUOT || errorNumber == EFBIG }
   public var isNotFound: Bool { errorNumber == ENOENT || errorNumber == ENOTDIR }
   public var isExists: Bool { errorNumber == EEXIST }
+  /// Of an open that asked for a file without a name: whether the file system cannot make one.
+  public var hasNoUnnamedFiles: Bool { isNotSupported || errorNumber == EISDIR }
   public var isNotSupported: Bool { errorNumber == EOPNOTSUPP || errorNumber == ENOSYS || errorNumber == EINVAL }
   /// The process or the system has no more open files or memory: says nothing about the file.
   public var isOutOfResources: Bool { errorNumber == EMFILE || errorNumber == ENFILE || errorNumber == ENOMEM }

@@ -45,28 +45,32 @@ struct Settings: Sendable {
 }
 
 /// What `--codec` and the configuration call an encoding.
-enum CodecChoice: String, Hashable, Sendable {
-  /// What is best for each part; zlib where that saves space.
-  case auto
+enum CodecChoice: String, Hashable, Sendable, CaseIterable {
   case zlib
+  case zstd
+  case lz4
   case stored
+  /// What is best for each part.
+  case auto
 
-  static let levels = 1...9
+  /// Of all codecs; which of them a codec has is known when both are.
+  static let levels = 1...19
 
   init(parsing text: String) throws(UsageError) {
-    if let choice = CodecChoice(rawValue: text) {
-      self = choice
-    } else if text == "zstd" || text == "lz4" {
-      throw UsageError(.invalidValue, "codec '\(text)' is not in this version; expected zlib, stored or auto")
-    } else {
-      throw UsageError(.invalidValue, "'\(DisplayName.escaped(text))' is no codec; expected zlib, stored or auto")
+    guard let choice = CodecChoice(rawValue: text) else {
+      let names = CodecChoice.allCases.map(\.rawValue).joined(separator: ", ")
+      throw UsageError(.invalidValue, "'\(DisplayName.escaped(text))' is no codec; the codecs are \(names)")
     }
+    self = choice
   }
 
   var encoding: PutOptions.Encoding {
     switch self {
-    case .auto, .zlib: .zlib
+    case .zlib: .zlib
+    case .zstd: .zstd
+    case .lz4: .lz4
     case .stored: .stored
+    case .auto: .auto
     }
   }
 }

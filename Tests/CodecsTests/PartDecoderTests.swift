@@ -8,7 +8,7 @@ import Testing
 
   init() throws {
     raw = textBytes(600, seed: 20)
-    stored = try #require(try PartEncoder().encoded(raw, .zlib, capacity: 700))
+    stored = try #require(try PartEncoder.encoded(raw, .zlib, capacity: 700))
   }
 
   @Test("reports every stream that is cut off as damaged")
@@ -35,7 +35,7 @@ import Testing
         var damaged = stored
         damaged[position] ^= 1 << UInt8(bit)
         do throws(CodecFailure) {
-          // A bit that pads the last block may change without a change of meaning.
+          // A bit that pads the last block, or belongs to a code that is not used, may change without a change of meaning.
           #expect(try decoder.decoded(damaged, .zlib, byteCount: raw.count) == raw, "byte \(position) bit \(bit)")
         } catch {
           #expect(error.code == .damagedStream || error.code == .wrongLength, "\(error)")
@@ -43,7 +43,7 @@ import Testing
         }
       }
     }
-    #expect(failureCount >= stored.count * 8 - 7)
+    #expect(failureCount >= stored.count * 8 - 16)
     #expect(try decoder.decoded(stored, .zlib, byteCount: raw.count) == raw)
   }
 
@@ -75,7 +75,7 @@ import Testing
 
   @Test("reports an empty part where bytes were expected, and the reverse")
   func emptyParts() throws {
-    let empty = try #require(try PartEncoder().encoded([], .zlib, capacity: 16))
+    let empty = try #require(try PartEncoder.encoded([], .zlib, capacity: 16))
     #expect(try decoder.decoded(empty, .zlib, byteCount: 0) == [])
     #expect(decoder.failure(empty, .zlib, byteCount: 1)?.code == .wrongLength)
     #expect(decoder.failure([], .zlib, byteCount: 0)?.code == .damagedStream)
@@ -91,7 +91,7 @@ import Testing
     #expect(failure?.code == .damagedStream)
   }
 
-  @Test("throws for a codec it does not have", arguments: [Codec.zstd, .lz4, Codec(rawValue: 5), Codec(rawValue: 255)])
+  @Test("throws for a codec it does not have", arguments: [Codec(rawValue: 5), Codec(rawValue: 255)])
   func unsupported(codec: Codec) {
     #expect(decoder.failure(stored, codec, byteCount: raw.count)?.code == .unsupportedCodec)
   }
@@ -108,7 +108,7 @@ import Testing
     #expect(last == raw.count)
     // One that is long enough for zlib's fast loop, which writes in larger steps.
     let long = textBytes(200_000, seed: 23)
-    let whole = try #require(try PartEncoder().encoded(long, .zlib, capacity: 200_000))
+    let whole = try #require(try PartEncoder.encoded(long, .zlib, capacity: 200_000))
     for byteCount in stride(from: 0, to: whole.count, by: 997) {
       let (bytes, count) = try decoder.decodedStart(Array(whole[..<byteCount]), .zlib, byteCount: long.count)
       #expect(bytes == Array(long[..<count]) + [UInt8](repeating: 0, count: long.count - count), "cut at \(byteCount)")
@@ -135,7 +135,7 @@ import Testing
     #expect(count == min(byteCount, raw.count))
     #expect(bytes == given.prefix(raw.count) + [UInt8](repeating: 0, count: raw.count - count))
     #expect(try decoder.decodedStart(given, .zeros, byteCount: 7) == ([UInt8](repeating: 0, count: 7), 7))
-    #expect(throws: CodecFailure.self) { try decoder.decodedStart(given, .lz4, byteCount: 7) }
+    #expect(throws: CodecFailure.self) { try decoder.decodedStart(given, Codec(rawValue: 5), byteCount: 7) }
   }
 
   @Test("says what was expected and what was found")

@@ -4,30 +4,34 @@ import Testing
 
 /// In processes of their own, where nothing else allocates.
 @Suite("stateByteCount") struct StateByteCountTests {
-  @Test("bounds what an encoder takes from the heap, and it goes back")
+  @Test("of a workspace is all that an encoder takes")
   func encoder() async {
     await #expect(processExitsWith: .success) {
       let raw = textBytes(100_000, seed: 30)
       var destination = [UInt8](repeating: 0, count: 110_000)
-      func encodeAll(_ encoder: PartEncoder) throws {
-        for level in [1, 9, 6] {
-          _ = try destination.lendMutable { destination in
-            try raw.lend { raw in try encoder.encode(raw, with: .zlib, level: level, into: &destination) }
+      var workspaces = Method.some.map { method in
+        let compression = Compression(method.codec, level: method.level)
+        return (
+          compression, GuardedMemory(byteCount: compression.workspaceByteCount(partByteCount: raw.count) + 63 & ~63)
+        )
+      }
+      func encodeAll() throws {
+        for (compression, workspace) in workspaces {
+          try destination.lendMutable { destination in
+            try workspace.lendMutable { workspace in
+              try raw.lend { raw in
+                _ = try PartEncoder.looksCompressible(raw, with: compression, workspace: &workspace)
+                _ = try PartEncoder.encode(raw, with: compression, into: &destination, workspace: &workspace)
+              }
+            }
           }
         }
       }
-      try encodeAll(PartEncoder())
+      try encodeAll()
       let before = heapByteCount()
-      var encoder: PartEncoder? = PartEncoder()
-      if let encoder { try encodeAll(encoder) }
-      let taken = heapByteCount() - before
-      encoder = nil
-      for _ in 0..<20 { try encodeAll(PartEncoder()) }
-      let kept = heapByteCount() - before
-      #expect(taken > PartEncoder.stateByteCount / 2)
-      #expect(taken <= PartEncoder.stateByteCount)
-      // malloc counts small blocks that it holds ready as handed out.
-      #expect(kept < PartEncoder.stateByteCount / 2)
+      for _ in 0..<3 { try encodeAll() }
+      #expect(heapByteCount() - before < 4096)
+      workspaces = []
     }
   }
 
@@ -35,19 +39,23 @@ import Testing
   func decoder() async {
     await #expect(processExitsWith: .success) {
       let raw = textBytes(100_000, seed: 31)
-      guard let stored = try PartEncoder().encoded(raw, .zlib, capacity: 110_000) else { exit(1) }
-      let cutOff = Array(stored[..<(stored.count / 2)])
+      var streams: [(Codec, [UInt8])] = []
+      for codec in [Codec.zlib, .zstd, .lz4] {
+        guard let stored = try PartEncoder.encoded(raw, codec, capacity: 110_000) else { exit(1) }
+        // Only a stream that does not end makes zlib keep a window.
+        streams += [(codec, stored), (codec, Array(stored[..<(stored.count / 2)]))]
+      }
       var destination = [UInt8](repeating: 0, count: raw.count)
-      // Only a stream that does not end makes zlib keep a window.
       func decodeAll(_ decoder: PartDecoder) throws {
-        for stored in [stored, cutOff] {
+        for (codec, stored) in streams {
           try destination.lendMutable { destination in
             try stored.lend { stored in
               do throws(CodecFailure) {
-                try decoder.decode(stored, with: .zlib, into: &destination)
+                try decoder.decode(stored, with: codec, into: &destination)
               } catch {
                 guard error.code == .damagedStream else { throw error }
               }
+              _ = try decoder.decodeStart(of: stored, with: codec, into: &destination)
             }
           }
         }
@@ -64,6 +72,19 @@ import Testing
       #expect(taken <= PartDecoder.stateByteCount)
       // malloc counts small blocks that it holds ready as handed out.
       #expect(kept < PartDecoder.stateByteCount / 2)
+    }
+  }
+
+  @Test("of a workspace is enough for parts that are shorter than those it was made for", arguments: Method.all)
+  func shorterParts(method: Method) {
+    let compression = Compression(method.codec, level: method.level)
+    var last = 0
+    for byteCount in [
+      1, 4096, 16 << 10, 16 << 10 + 1, 100_000, 128 << 10, 200_000, 256 << 10, 1 << 20, 10 << 20, 1 << 30,
+    ] {
+      let needed = compression.workspaceByteCount(partByteCount: byteCount)
+      #expect(needed >= last, "\(byteCount) bytes")
+      last = needed
     }
   }
 }

@@ -69,41 +69,62 @@ extension [UInt8] {
 }
 
 extension PartEncoder {
-  /// What `raw` encodes to, or nil when it takes more than `capacity` bytes.
-  func encoded(_ raw: [UInt8], _ codec: Codec, level: Int = 6, capacity: Int) throws(CodecFailure) -> [UInt8]? {
-    var destination = [UInt8](repeating: 0xaa, count: capacity)
-    let count = try destination.lendMutable { (destination) throws(CodecFailure) in
-      try raw.lend { (raw) throws(CodecFailure) in
-        try self.encode(raw, with: codec, level: level, into: &destination)
+  /// What `raw` encodes to, or nil when it takes more than `capacity` bytes, or nearly.
+  static func encoded(
+    _ raw: [UInt8], _ codec: Codec, level: Int = 1, capacity: Int
+  ) throws(CodecFailure) -> [UInt8]? {
+    let compression = Compression(codec, level: level)
+    let source = GuardedMemory(raw)
+    let destination = GuardedMemory(byteCount: capacity)
+    // At the end of the pages, less what the alignment takes.
+    let byteCount = compression.workspaceByteCount(partByteCount: raw.count)
+    let workspace = GuardedMemory(byteCount: (byteCount + 63) / 64 * 64)
+    let count = try source.lend { (raw) throws(CodecFailure) in
+      try destination.lendMutable { (destination) throws(CodecFailure) in
+        try workspace.lendMutable { (workspace) throws(CodecFailure) in
+          try PartEncoder.encode(raw, with: compression, into: &destination, workspace: &workspace)
+        }
       }
     }
-    return count.map { count in [UInt8](destination.prefix(count)) }
+    return count.map { count in Array(destination.bytes.prefix(count)) }
+  }
+
+  /// Whether a sample of `raw` gets smaller.
+  static func looksCompressible(_ raw: [UInt8], _ codec: Codec, level: Int = 1) throws(CodecFailure) -> Bool {
+    let compression = Compression(codec, level: level)
+    let byteCount = compression.workspaceByteCount(partByteCount: raw.count)
+    let workspace = GuardedMemory(byteCount: (byteCount + 63) / 64 * 64)
+    return try GuardedMemory(raw).lend { (raw) throws(CodecFailure) in
+      try workspace.lendMutable { (workspace) throws(CodecFailure) in
+        try PartEncoder.looksCompressible(raw, with: compression, workspace: &workspace)
+      }
+    }
   }
 }
 
 extension PartDecoder {
   /// What `stored` decodes to.
   func decoded(_ stored: [UInt8], _ codec: Codec, byteCount: Int) throws(CodecFailure) -> [UInt8] {
-    var destination = [UInt8](repeating: 0xaa, count: byteCount)
+    let destination = GuardedMemory(byteCount: byteCount)
     try destination.lendMutable { (destination) throws(CodecFailure) in
-      try stored.lend { (stored) throws(CodecFailure) in
+      try GuardedMemory(stored).lend { (stored) throws(CodecFailure) in
         try self.decode(stored, with: codec, into: &destination)
       }
     }
-    return destination
+    return destination.bytes
   }
 
-  /// What comes out of a damaged or cut off `stored`, and how many bytes that are.
+  /// What can be decoded of `stored`, and how much of it is not filled up.
   func decodedStart(
     _ stored: [UInt8], _ codec: Codec, byteCount: Int
-  ) throws(CodecFailure) -> (bytes: [UInt8], byteCount: Int) {
-    var destination = [UInt8](repeating: 0xaa, count: byteCount)
+  ) throws(CodecFailure) -> (bytes: [UInt8], count: Int) {
+    let destination = GuardedMemory(byteCount: byteCount)
     let count = try destination.lendMutable { (destination) throws(CodecFailure) in
-      try stored.lend { (stored) throws(CodecFailure) in
+      try GuardedMemory(stored).lend { (stored) throws(CodecFailure) in
         try self.decodeStart(of: stored, with: codec, into: &destination)
       }
     }
-    return (destination, count)
+    return (destination.bytes, count)
   }
 
   /// The failure that decoding ends with, or nil when it succeeds.

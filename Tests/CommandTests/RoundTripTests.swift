@@ -25,6 +25,23 @@ import Testing
     }
   }
 
+  @Test("gives back what was stored in the smallest segments, in parts of all sizes that they take")
+  func smallestSegments() throws {
+    try Sandbox.use { sandbox in
+      try sandbox.done("init", "--segment-size", "64KiB", "--part-size", "4KiB")
+      for partSize in ["4KiB", "10007", "32KiB"] {
+        let original = sandbox.work / "in-\(partSize)"
+        try Sample(.random, seed: 3).write(300_000, to: original)
+        let id = try sandbox.put(original, "--part-size", partSize)
+        try sandbox.done("get", "-o", "out-\(partSize)", "\(id)")
+        try expectSameBytes(sandbox.work / "out-\(partSize)", original)
+      }
+      try sandbox.done("delete", "1")
+      try sandbox.done("rebuild")
+      expectFailure(try sandbox.pfs("init", "--segment-size", "32KiB"), 2, of: "init", says: "64 KiB")
+    }
+  }
+
   @Test("gives back several files that one command stored")
   func severalArguments() throws {
     try Sandbox.use { sandbox in

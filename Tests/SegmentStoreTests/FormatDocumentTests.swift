@@ -17,6 +17,7 @@ import Testing
     ("Part extent", PartExtent.Offset.fields),
     ("Footer trailer", SegmentFooter.Offset.fields),
     ("High-water slot", HighWater.Offset.fields),
+    ("Sums", IndexSums.Offset.fields),
     ("File entry", FileEntry.Offset.fields),
     ("Record location", RecordLocation.Offset.fields),
     ("Part entry", PartEntry.Offset.fields),

@@ -157,28 +157,23 @@ import Testing
 
 /// Writes into the index behind the store's back.
 private struct IndexEditor {
-  private let environment: Environment
-  private let table: Table
+  private let index: Index
+  private let name: String
 
   init(_ store: Store, _ name: String) throws {
-    environment = try store.index.environment
-    table = try environment.openTables([name], creates: false)[0]
+    index = try store.index
+    self.name = name
   }
 
   func entries() throws -> [(key: [UInt8], value: [UInt8])] {
-    let transaction = try environment.beginRead()
-    return try transaction.entries(table, limit: 10_000)
+    try index.read { (transaction) throws(StoreError) in
+      try translatingIndex { () throws(LMDBError) in
+        try transaction.entries(index.table(named: name), limit: 10_000)
+      }
+    }
   }
 
-  func set(_ key: [UInt8], _ value: [UInt8]) throws {
-    let transaction = try environment.beginWrite()
-    try transaction.put(table, key, value)
-    try transaction.commit()
-  }
+  func set(_ key: [UInt8], _ value: [UInt8]) throws { try index.setBytes(value, under: key, in: name) }
 
-  func remove(_ key: [UInt8]) throws {
-    let transaction = try environment.beginWrite()
-    _ = try transaction.delete(table, key)
-    try transaction.commit()
-  }
+  func remove(_ key: [UInt8]) throws { try index.setBytes(nil, under: key, in: name) }
 }

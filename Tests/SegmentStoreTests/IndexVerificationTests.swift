@@ -32,7 +32,7 @@ import Testing
     let table = index.table(named: name)
     let entries = try index.read { (transaction) throws(StoreError) in
       try translatingIndex { () throws(LMDBError) in try transaction.entries(table, limit: 1000) }
-    }
+    }.filter { $0.key != Index.sumsKey }
     try #require(!entries.isEmpty)
     for round in 0..<8 {
       let (key, value) = entries[generator.below(entries.count)]
@@ -62,6 +62,43 @@ import Testing
     if name == "files" { #expect(found.contains { $0.kind == .lostFile && $0.name == stored.name }, "\(found)") }
     try set(name, entry.key, entry.value)
     try fixture.finish()
+  }
+
+  @Test("finds a table that has lost an entry or has an older one", arguments: IndexSums.tableNames)
+  func sums(table name: String) throws {
+    let key: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8]
+    try index.setBytes([1, 2, 3, 4], under: key, in: name)
+    for changed in [nil, [1, 2, 3, 5]] as [[UInt8]?] {
+      let kept = try sums()
+      try index.setBytes(changed, under: key, in: name)
+      // The sums of before, as if a page of before had come back.
+      var older = kept
+      older.transactionNumber = try sums().transactionNumber + 1
+      let wrong = older
+      try index.write { (transaction) throws(StoreError) in try transaction.put(index.meta, Index.sumsKey, wrong) }
+      let error = #expect(throws: StoreError.self) {
+        try index.read { (transaction) throws(StoreError) in try index.checkSums(of: [name], in: transaction) }
+      }
+      #expect(
+        error?.code == .indexDamaged && error?.message.contains("table \(name): ") == true,
+        "\(String(describing: error))")
+      let found = try findings(in: fixture.store)
+      #expect(found.contains { $0.kind == .index && $0.message.contains("table \(name): ") }, "\(found)")
+      try index.setBytes([1, 2, 3, 4], under: key, in: name)
+      older = kept
+      older.transactionNumber = try sums().transactionNumber + 1
+      let right = older
+      try index.write { (transaction) throws(StoreError) in try transaction.put(index.meta, Index.sumsKey, right) }
+    }
+    try index.setBytes(nil, under: key, in: name)
+    try fixture.finish()
+  }
+
+  private func sums() throws -> IndexSums {
+    let found: IndexSums? = try index.read { (transaction) throws(StoreError) in
+      try transaction.entry(index.meta, Index.sumsKey)
+    }
+    return try #require(found)
   }
 
   @Test("finds a wrong account, a part of no file, a commit that counts wrong, and an id that would be given out again")
@@ -190,12 +227,6 @@ import Testing
 
   /// Sets the bytes under a key behind the store's back; nil removes them.
   private func set(_ name: String, _ key: [UInt8], _ value: [UInt8]?) throws {
-    let transaction = try index.environment.beginWrite()
-    if let value {
-      try transaction.put(index.table(named: name), key, value)
-    } else {
-      _ = try transaction.delete(index.table(named: name), key)
-    }
-    try transaction.commit()
+    try index.setBytes(value, under: key, in: name)
   }
 }

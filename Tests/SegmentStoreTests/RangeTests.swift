@@ -32,7 +32,11 @@ import Testing
     try fixture.finish()
   }
 
-  @Test("is the same at any memory limit that works", arguments: [400 << 10, 1 << 20, 64 << 20])
+  /// What one worker, one part and its encoder take.
+  private static let smallestLimit =
+    MemoryPlan.workerByteCount + 4096 + PutOptions().workspaceByteCount(partByteCount: 4096)
+
+  @Test("is the same at any memory limit that works", arguments: [smallestLimit, 1 << 20, 64 << 20])
   func smallMemory(memoryByteCount: Int) throws {
     let fixture = try StoreFixture(
       directory, configuration: WriteMode.mapped.configuration(memoryByteCount: memoryByteCount, workerCount: 1))

@@ -284,9 +284,20 @@ extension StoreFixture {
         throw StoreError(.io, "\(error)")
       }
     }
-    for entry in try files.contentsOfDirectory(atPath: path.description) where entry != "index" {
-      try files.copyItem(atPath: "\(path)/\(entry)", toPath: "\(copy)/\(entry)")
-    }
+    try copyTree(path.description, to: copy, except: ["index"])
     return copy
+  }
+
+  /// Reads each file to where it ends then: Foundation's copy waits for ever for the bytes of one that was cut meanwhile.
+  private func copyTree(_ source: String, to copy: String, except names: Set<String> = []) throws {
+    let files = FileManager.default
+    try files.createDirectory(atPath: copy, withIntermediateDirectories: true)
+    for name in try files.contentsOfDirectory(atPath: source) where !names.contains(name) {
+      if try FileSystem.status(of: FilePath("\(source)/\(name)")).kind == .directory {
+        try copyTree("\(source)/\(name)", to: "\(copy)/\(name)")
+      } else {
+        try FilesOnDisk.write(fileBytes("\(source)/\(name)"), to: "\(copy)/\(name)")
+      }
+    }
   }
 }

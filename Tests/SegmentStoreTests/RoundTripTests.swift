@@ -32,7 +32,7 @@ import Testing
     let fixture = try StoreFixture(directory, configuration: mode.configuration())
     var options = PutOptions()
     options.partByteCount = partByteCount
-    for encoding in [PutOptions.Encoding.zlib, .stored] {
+    for encoding in [PutOptions.Encoding.auto, .zlib, .zstd, .lz4, .stored] {
       options.encoding = encoding
       for byteCount in [partByteCount - 1, partByteCount, partByteCount + 1, 3 * partByteCount + 7] {
         let bytes = Corpus(seed: UInt64(byteCount)).bytes(byteCount)

@@ -36,7 +36,7 @@ public struct Fault: Sendable, CustomStringConvertible {
   ]
 
   /// The library, which is built with the tests.
-  private static let library = Sandbox.products / "libFaultInjection.so"
+  public static let library = Sandbox.products / "libFaultInjection.so"
 
   /// The names of the calls that count; none: all.
   public var calls: [String]

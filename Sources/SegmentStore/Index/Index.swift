@@ -15,15 +15,15 @@ final class Index: Sendable {
   let parts: PartRegistry
   let segments: SegmentRegistry
   let writers: Table
-  private let meta: Table
+  let meta: Table
   private let tables: [Table]
+  /// The transaction in which a table was last found whole.
+  let wholeTables = Monitor<[String: UInt64]>([:])
   private let directory: FilePath
 
   /// Opens the index in `directory`, or makes it there.
   init(directory: FilePath, creates: Bool) throws(StoreError) {
-    let names = [
-      "meta", "files", "names", "unfinished", "commits", "tombstones", "parts", "segments", "open_segments", "writers",
-    ]
+    let names = ["meta"] + IndexSums.tableNames
     let (environment, tables) = try translatingIndex { () throws(LMDBError) in
       let environment = try Environment(
         directory: directory.bytes, mapByteCount: Index.mapByteCount, maximumTableCount: names.count,
@@ -65,6 +65,7 @@ final class Index: Sendable {
   func write<R>(_ body: (borrowing WriteTransaction) throws(StoreError) -> R) throws(StoreError) -> R {
     let transaction = try translatingIndex { () throws(LMDBError) in try environment.beginWrite() }
     let result = try body(transaction)
+    try updateSums(in: transaction)
     do throws(LMDBError) { try transaction.commit() } catch {
       if error.isDamaged { throw StoreError(error) }
       // A failed write of the meta page leaves open which state is on the device; LMDB then refuses to go on. A write
@@ -111,10 +112,11 @@ final class Index: Sendable {
     try write { (transaction) throws(StoreError) in
       try transaction.put(meta, Index.storeKey, uuid)
       try setCounters(Counters(), in: transaction)
+      try setSums(in: transaction)
     }
   }
 
-  /// Throws when this is the index of another store, whose segments it would take for its own.
+  /// Throws when this is the index of another store, whose segments it would take for its own, or not the newest.
   func checkBelongs(to uuid: StoreUUID) throws(StoreError) {
     let found: StoreUUID? = try read { (transaction) throws(StoreError) in
       try transaction.entry(meta, Index.storeKey)
@@ -123,6 +125,7 @@ final class Index: Sendable {
       let whose = found.map { "of store \($0)" } ?? "of no store"
       throw StoreError(index: FormatFailure(.damaged, "it is \(whose), this one is \(uuid)"))
     }
+    try checkNewest()
   }
 
   private static let countersKey = Array("counters".utf8)

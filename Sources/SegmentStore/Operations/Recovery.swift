@@ -10,7 +10,12 @@ struct Recovery: Sendable {
 
   /// Nothing is written when no writer is dead.
   func run() throws(StoreError) {
-    try store.index.removeStaleReaders()
+    let index = try store.index
+    try index.removeStaleReaders()
+    // What an older page does not name would be cut off.
+    try index.read { (transaction) throws(StoreError) in
+      try index.checkSums(of: Index.tablesOfWriters, in: transaction)
+    }
     let dead = try deadWriters()
     if dead.isEmpty { return }
     var freed: Set<SegmentID> = []
@@ -18,7 +23,6 @@ struct Recovery: Sendable {
     try finishFiles(of: dead)
     freed.formUnion(try removeOrphans())
     try Reclamation(store: store, perform: performDirectly).removeEmptySegments(freed)
-    let index = try store.index
     try index.write { (transaction) throws(StoreError) in
       for writer in dead { try transaction.remove(index.writers, writer.key) }
     }

@@ -23,7 +23,7 @@ final class OutputFile: Sendable {
     do throws(SystemCallFailure) {
       file = try directory.open([UInt8(ascii: ".")], [.write, .unnamed], shownAs: name)
       temporaryName = nil
-    } catch  where error.isNotSupported || error.errorNumber == isDirectory {
+    } catch  where error.hasNoUnnamedFiles {
       let temporaryName = try OutputFile.temporaryName()
       file = try directory.open(temporaryName, [.write, .createNew, .noFollow], shownAs: name)
       self.temporaryName = temporaryName
@@ -90,6 +90,3 @@ final class OutputFile: Sendable {
     return Array(".pfs-\(digits).partial".utf8)
   }
 }
-
-/// EISDIR: what open(2) says of O_TMPFILE where the kernel or file system does not know it.
-private let isDirectory: Int32 = 21

@@ -39,11 +39,12 @@ struct PutBatchWork: Sendable {
   let reader: SegmentReader
   let progress: @Sendable (Int) -> Void
 
-  /// - Parameter lease: Memory for all bytes of the batch, and behind them for one part when it is to be verified; nil
-  ///   for a batch of holes, which needs none.
+  /// - Parameter lease: Memory for all bytes of the batch, behind them for the encoder, and behind that for one part
+  ///   when it is to be verified; nil for a batch of holes, which needs none.
   func run(_ lease: MemoryLease?, _ tools: WorkerPool.Tools) throws(StoreError) -> [StoredPart] {
     guard let lease else { return try appendHoles(0..<batch.partCount) }
     if !batch.isRead { try SourceReading(file).read(batch, into: lease.region) }
+    let encoder = PayloadEncoder(options, partByteCount: batch.partByteCount, lease, behind: batch.byteCount)
     let stored = try lease.region.withBytes(0..<batch.byteCount) { (raw) throws(StoreError) in
       let digests = MD5.digests(of: batch.dataParts.map(batch.byteRange(ofPart:)), in: raw)
       var stored: [StoredPart] = []
@@ -51,7 +52,7 @@ struct PutBatchWork: Sendable {
       for (index, digest) in zip(batch.dataParts, digests) {
         stored += try appendHoles(stored.count..<index)
         let range = batch.byteRange(ofPart: index)
-        stored.append(try append(raw.extracting(range), index, digest, tools.encoder))
+        stored.append(try append(raw.extracting(range), index, digest, encoder))
         progress(range.count)
       }
       return try stored + appendHoles(stored.count..<batch.partCount)
@@ -64,10 +65,10 @@ struct PutBatchWork: Sendable {
 
   /// Encodes one part straight into a segment, the one this worker used last as a rule.
   private func append(
-    _ raw: RawSpan, _ index: Int, _ digest: MD5Digest, _ encoder: PartEncoder
+    _ raw: RawSpan, _ index: Int, _ digest: MD5Digest, _ encoder: PayloadEncoder
   ) throws(StoreError) -> StoredPart {
     try append(index, digest, capacity: raw.byteCount) { (destination) throws(StoreError) in
-      try encode(raw, into: &destination, encoder)
+      try encoder.encode(raw, into: &destination)
     }
   }
 
@@ -106,25 +107,6 @@ struct PutBatchWork: Sendable {
       segment: record.location.segment, offset: record.location.offset, storedByteCount: payload.byteCount,
       rawByteCount: rawByteCount, codec: payload.codec, digest: digest)
     return StoredPart(id: id, entry: entry, record: record)
-  }
-
-  /// Zeros take no payload; what does not shrink is stored as it is.
-  private func encode(
-    _ raw: RawSpan, into destination: inout MutableRawSpan, _ encoder: PartEncoder
-  ) throws(StoreError) -> EncodedPayload {
-    if ZeroCheck.isAllZero(raw) { return EncodedPayload(codec: .zeros, byteCount: 0) }
-    do throws(CodecFailure) {
-      if options.encoding == .zlib, encoder.looksCompressible(raw),
-        let byteCount = try encoder.encode(raw, with: .zlib, level: options.level, into: &destination),
-        byteCount < raw.byteCount
-      {
-        return EncodedPayload(codec: .zlib, byteCount: byteCount)
-      }
-    } catch {
-      throw StoreError(.io, "part could not be encoded: \(error)")
-    }
-    destination.copy(raw, to: 0)
-    return EncodedPayload(codec: .stored, byteCount: raw.byteCount)
   }
 }
 

@@ -4,13 +4,15 @@ import StorageIO
 /// How a file is stored.
 public struct PutOptions: Hashable, Sendable {
   public enum Encoding: Hashable, Sendable {
-    /// Compressed where that saves space.
-    case zlib
+    /// What is best for each part.
+    case auto
+    /// Compressed where that saves space, by this codec.
+    case zlib, zstd, lz4
     case stored
   }
 
-  public var encoding = Encoding.zlib
-  /// 1 (fast) ... 9 (small).
+  public var encoding = Encoding.auto
+  /// From 1 (fast) to 12 (small), for zstd to 19.
   public var level = 1
   /// Nil: the store's own.
   public var partByteCount: Int?

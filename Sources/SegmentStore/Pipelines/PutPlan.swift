@@ -20,12 +20,11 @@ struct PutPlan: Sendable {
         "a part size of \(describe(partByteCount)): this store takes \(describe(Format.minimumPartByteCount)) to "
           + describe(largest))
     }
-    guard (1...9).contains(options.level) else {
-      throw StoreError(.invalidArgument, "level \(options.level): there are levels 1 to 9")
-    }
+    try options.checkLevel()
     byteCount = source.status?.byteCount
     let scratchByteCount =
-      store.writeScratchByteCount(partByteCount: partByteCount) + (options.verifies ? partByteCount : 0)
+      store.writeScratchByteCount(partByteCount: partByteCount)
+      + options.workspaceByteCount(partByteCount: partByteCount) + (options.verifies ? partByteCount : 0)
     let most = try store.batchPartCount(partByteCount: partByteCount, scratchByteCount: scratchByteCount)
     self.partByteCount = partByteCount
     self.scratchByteCount = scratchByteCount

@@ -5,8 +5,8 @@ import StorageIO
 struct MemoryPlan: Hashable, Sendable {
   /// The lanes of the widest MD5 kernel: a larger batch would not hash faster.
   static let maximumBatchPartCount = 16
-  /// What a worker keeps between batches.
-  static let workerByteCount = PartEncoder.stateByteCount + PartDecoder.stateByteCount
+  /// What a worker keeps between batches. An encoder works in the lease of its batch, behind the parts.
+  static let workerByteCount = PartDecoder.stateByteCount
 
   /// The workers that fit beside one batch of one part each.
   /// - Throws: `.memoryLimitTooSmall`, with the smallest limit that works.

@@ -8,7 +8,6 @@ import StorageIO
 final class WorkerPool: Sendable {
   /// What each worker thread has for itself.
   final class Tools {
-    let encoder = PartEncoder()
     let decoder = PartDecoder()
   }
 

@@ -256,22 +256,46 @@ final class SegmentPool: Sendable {
     _ id: SegmentID, tail: Int, recordCount: Int, isNew header: SegmentHeader?
   ) throws(StoreError) -> SegmentAppender {
     let appender = try translating { () throws(SystemCallFailure) in
-      let file = try directory.open(id.fileName, header == nil ? [.write, .noFollow] : [.write, .createNew])
-      if let header {
-        try file.allocate(0..<SegmentHeader.byteCount)
-        try file.write(header.encoded(), at: 0)
-        // The header is synced with the first records; the name must be there before the index relies on it.
-        try directory.sync()
-      } else if try file.status().byteCount > tail {
-        // Never appended into: what lies behind the end that the index knows is of no use to anybody.
-        try file.truncate(to: tail)
-      }
+      let file: File
+      if let header { file = try make(id, header) } else { file = try reopen(id, tail) }
       return try SegmentAppender(
         file: file, segment: id, segmentByteCount: superblock.segmentByteCount,
         storePrefix: superblock.uuid.prefix, tail: tail, recordCount: recordCount, isMapped: isMapped)
     }
     state.withLock { $0.open[id] = appender }
     return appender
+  }
+
+  /// A new file, whose name is durable before the index relies on it.
+  ///
+  /// It has its header, durably, before it has its name: a segment without one has always lost it, and is damaged.
+  private func make(_ id: SegmentID, _ header: SegmentHeader) throws(SystemCallFailure) -> File {
+    func fill(_ file: File) throws(SystemCallFailure) {
+      try file.allocate(0..<SegmentHeader.byteCount)
+      try file.write(header.encoded(), at: 0)
+      try file.sync()
+    }
+    let made: File
+    do throws(SystemCallFailure) {
+      made = try directory.open([UInt8(ascii: ".")], [.write, .unnamed], shownAs: id.fileName)
+    } catch  where error.hasNoUnnamedFiles {
+      // There a crash may leave an empty file.
+      let file = try directory.open(id.fileName, [.write, .createNew])
+      try fill(file)
+      try directory.sync()
+      return file
+    }
+    try fill(made)
+    try made.publish(under: id.fileName, in: directory)
+    try directory.sync()
+    return made
+  }
+
+  /// Never appends into what lies behind the end that the index knows: it is of no use to anybody.
+  private func reopen(_ id: SegmentID, _ tail: Int) throws(SystemCallFailure) -> File {
+    let file = try directory.open(id.fileName, [.write, .noFollow])
+    if try file.status().byteCount > tail { try file.truncate(to: tail) }
+    return file
   }
 
   /// Ends a full segment: footer, sync, and sealed in the index. It stays owned until no running put can have records

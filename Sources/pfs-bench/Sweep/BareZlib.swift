@@ -1,7 +1,8 @@
 import Codecs
 import StorageIO
 
-/// The bare work that a put or a get cannot do without: read parts, run zlib, write, make durable; no hash, no index.
+/// The bare work that a put or a get cannot do without: read parts, run the
+/// engine of the zlib codec that pfs uses, write, make durable; no hash, no index.
 ///
 /// Runs in a process of its own, as the hidden subcommand `bare`, so that it is measured as pfs is:
 /// `bare put INPUT STREAMS WORKERS LEVEL PARTSIZE` compresses INPUT into STREAMS with a table of what lies where in
@@ -27,9 +28,12 @@ enum BareZlib {
   private struct PutTools {
     let raw: MemoryRegion
     let encoded: MemoryRegion
-    let encoder = PartEncoder()
+    let compression: Compression
+    let workspace: MemoryRegion
 
-    init(partByteCount: Int) throws(SystemCallFailure) {
+    init(level: Int, partByteCount: Int) throws(SystemCallFailure) {
+      compression = Compression(.zlib, level: level)
+      workspace = try MemoryRegion(byteCount: compression.workspaceByteCount(partByteCount: partByteCount))
       raw = try MemoryRegion(byteCount: partByteCount)
       // What deflate adds to bytes that do not shrink is far less.
       encoded = try MemoryRegion(byteCount: partByteCount + partByteCount / 64 + 64)
@@ -51,12 +55,14 @@ enum BareZlib {
     try ParallelWork.run(
       count: partCount, workerCount: workerCount,
       { () throws(BenchFailure) in
-        try BenchFailure.translating { () throws(SystemCallFailure) in try PutTools(partByteCount: partByteCount) }
+        try BenchFailure.translating { () throws(SystemCallFailure) in
+          try PutTools(level: level, partByteCount: partByteCount)
+        }
       }
     ) { (tools, number) throws(BenchFailure) in
       let offset = number * partByteCount
       let rawByteCount = min(partByteCount, byteCount - offset)
-      let storedByteCount = try encode(source, offset, rawByteCount, level: level, tools)
+      let storedByteCount = try encode(source, offset, rawByteCount, tools)
       let (part, fullStride) = placement.place(number, offset, rawByteCount, storedByteCount)
       try BenchFailure.translating { () throws(SystemCallFailure) in
         try tools.encoded.withBytes(0..<storedByteCount) { (bytes) throws(SystemCallFailure) in
@@ -74,7 +80,7 @@ enum BareZlib {
   }
 
   private static func encode(
-    _ source: File, _ offset: Int, _ rawByteCount: Int, level: Int, _ tools: PutTools
+    _ source: File, _ offset: Int, _ rawByteCount: Int, _ tools: PutTools
   ) throws(BenchFailure) -> Int {
     let readByteCount = try BenchFailure.translating { () throws(SystemCallFailure) in
       try tools.raw.withMutableBytes(0..<rawByteCount) { (bytes) throws(SystemCallFailure) in
@@ -87,7 +93,9 @@ enum BareZlib {
     let storedByteCount = try BenchFailure.translating { () throws(CodecFailure) in
       try tools.raw.withBytes(0..<rawByteCount) { (raw) throws(CodecFailure) in
         try tools.encoded.withMutableBytes(0..<tools.encoded.byteCount) { (encoded) throws(CodecFailure) in
-          try tools.encoder.encode(raw, with: .zlib, level: level, into: &encoded)
+          try tools.workspace.withMutableBytes(0..<tools.workspace.byteCount) { (workspace) throws(CodecFailure) in
+            try PartEncoder.encode(raw, with: tools.compression, into: &encoded, workspace: &workspace)
+          }
         }
       }
     }

@@ -11,8 +11,9 @@ struct PutCommand: Command {
     .init("name", value: "NAME", help: "Store under this name, not the last component of PATH."),
     .init("recursive", short: "r", help: "Store every file below a directory."),
     .init("part-size", value: "SIZE", help: "The size of the parts, 4KiB to half a segment (default: the store's)."),
-    .init("codec", value: "CODEC", help: "zlib, stored, or auto: what is best for each part (default auto)."),
-    .init("level", value: "N", help: "1 (fast) to 9 (small) (default 1)."),
+    .init(
+      "codec", value: "CODEC", help: "zlib, zstd, lz4, stored, or auto: what is best for each part (default auto)."),
+    .init("level", value: "N", help: "1 (fast) to 12 (small), for zstd to 19 (default 1)."),
     .init("verify", help: "Read each part back, decode it and compare it before it counts."),
     .init("resume", help: "Go on with an interrupted put; keep this one when it is interrupted."),
     .init("batch", help: "Make all files visible together, or none of them."),

@@ -8,7 +8,7 @@ enum StoreCheckPart {
     OptionTable.Option("workload", value: "TEXT", help: "What was done to them: [SEED/]OPERATION,OPERATION..."),
     OptionTable.Option("marks", value: "FILE", help: "What 'torture act' wrote."),
     OptionTable.Option("scratch", value: "DIR", help: "For what is read back; default: /dev/shm."),
-    OptionTable.Option("full", help: "Make the index anew, too."),
+    OptionTable.Option("depth", value: "quick|standard|full", help: "How much is tried; default standard."),
   ])
 
   /// Prints what is wrong, a line each.
@@ -22,11 +22,15 @@ enum StoreCheckPart {
     }
     let expectation = try Expectation(
       try Workload(parsing: String(decoding: workload, as: UTF8.self)), marks: lines(of: FilePath(bytes: marks)))
+    let depth = options.value(of: "depth").map { String(decoding: $0, as: UTF8.self) } ?? "standard"
+    guard let depth = StoreCheck.Depth(rawValue: depth) else {
+      throw BenchFailure(.usage, "torture check: there is no depth '\(depth)'")
+    }
     let check = StoreCheck(scratch: FilePath(bytes: options.value(of: "scratch") ?? Array("/dev/shm".utf8)))
     var faultCount = 0
     for store in options.operands {
       let path = FilePath(bytes: store)
-      let faults = check.run(path, expectation, depth: options.contains("full") ? .full : .standard)
+      let faults = check.run(path, expectation, depth: depth)
       faultCount += faults.count
       for fault in faults { try BenchCommand.print("\(path): \(fault)\n") }
     }

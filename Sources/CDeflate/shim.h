@@ -1,0 +1,2 @@
+// From Debian's libdeflate-dev.
+#include <libdeflate.h>
