@@ -14,11 +14,14 @@ struct DurabilityModel {
   private var syncs: [(extent: CallLog.Extent, event: Int)] = []
   private var directorySyncs: [(object: CallLog.Object, event: Int)] = []
   private var marks: [String] = []
+  /// Syncs of files whose paths contain it do nothing.
+  private let blindSpot: String?
   private var hasChanged = true
   private var points: [CrashPoint] = []
 
   /// - Parameter base: What was there before the process came, durable.
-  private init(base: CrashState) {
+  private init(base: CrashState, blindSpot: String?) {
+    self.blindSpot = blindSpot
     var tree = DirectoryTree()
     var files: [DirectoryTree.Node: FileHistory] = [:]
     var count = 1
@@ -46,10 +49,13 @@ struct DurabilityModel {
   }
 
   /// All points of `log`, and the texts of its marks.
+  /// - Parameter blindSpot: Syncs of files whose paths contain this, and of directories whose paths with `/.` behind them
+  ///   do, are taken to do nothing, as if the engine did not make them: what it promises is then broken, and that has to
+  ///   be seen.
   static func crashPoints(
-    of log: CallLog, base: CrashState = CrashState()
+    of log: CallLog, base: CrashState = CrashState(), blindSpot: String? = nil
   ) throws(BenchFailure) -> (points: [CrashPoint], marks: [String]) {
-    var model = DurabilityModel(base: base)
+    var model = DurabilityModel(base: base, blindSpot: blindSpot)
     for (index, event) in log.events.enumerated() { try model.apply(event, index) }
     model.addPoint("at the end")
     return (model.points, model.marks)
@@ -160,6 +166,7 @@ struct DurabilityModel {
     let node = try node(extent.object, event)
     let shown = path(of: node)
     addPoint("in a sync of \(shown)")
+    if isBlind(shown) { return }
     files[node]?.makeDurable(extent.offset..<extent.end, before: event)
     names.makeDurable(node, before: event, isDirectory: false)
     hasChanged = true
@@ -175,7 +182,9 @@ struct DurabilityModel {
     let node = try node(object, index)
     let shown = path(of: node)
     addPoint("in a sync of directory \(shown)")
-    names.makeDurable(node, before: directorySyncs.remove(at: began).event, isDirectory: true)
+    let event = directorySyncs.remove(at: began).event
+    if isBlind("\(shown)/.") { return }
+    names.makeDurable(node, before: event, isDirectory: true)
     hasChanged = true
     addPoint("after a sync of directory \(shown)")
   }
@@ -198,6 +207,8 @@ struct DurabilityModel {
     hasChanged = true
     addPoint("after \(change.text)")
   }
+
+  private func isBlind(_ shown: String) -> Bool { blindSpot.map { shown.contains($0) } ?? false }
 
   /// For people.
   private func path(of node: DirectoryTree.Node) -> String {

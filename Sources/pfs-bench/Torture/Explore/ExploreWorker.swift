@@ -85,7 +85,7 @@ final class ExploreWorker {
       try recording.record(task.workload.text, root: composer.root, log: recording.log)
     }
     let log = try recording.read(recording.log)
-    let points = try DurabilityModel.crashPoints(of: log)
+    let points = try DurabilityModel.crashPoints(of: log, blindSpot: task.blindSpot)
     return points
   }
 
@@ -195,7 +195,7 @@ final class ExploreWorker {
     try composer.compose(state)
     let log = task.directory.appending("recovery.log")
     try recording.record("\(task.workload.seed)/reopen", root: composer.root, log: log)
-    return try DurabilityModel.crashPoints(of: try recording.read(log), base: state)
+    return try DurabilityModel.crashPoints(of: try recording.read(log), base: state, blindSpot: task.blindSpot)
   }
 
   // MARK: One state
