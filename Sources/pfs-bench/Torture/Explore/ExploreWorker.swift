@@ -86,8 +86,12 @@ final class ExploreWorker {
       try recording.record(task.workload.text, root: composer.root, log: recording.log)
     }
     let log = try recording.read(recording.log)
-    let points = try DurabilityModel.crashPoints(of: log, blindSpot: task.blindSpot)
-    return points
+    let (points, marks, overwritten) = try DurabilityModel.crashPoints(of: log, blindSpot: task.blindSpot)
+    if let page = overwritten.first {
+      let message = "\(overwritten.count) pages were written over, the first of them \(page)"
+      try say(.violation(.inconsistent, case: ExploreCase(task.workload, []).text, message: message))
+    }
+    return (points, marks)
   }
 
   // MARK: Many states
@@ -202,7 +206,9 @@ final class ExploreWorker {
     try composer.compose(state)
     let log = task.directory.appending("recovery.log")
     try recording.record("\(task.workload.seed)/reopen", root: composer.root, log: log)
-    return try DurabilityModel.crashPoints(of: try recording.read(log), base: state, blindSpot: task.blindSpot)
+    let found = try DurabilityModel.crashPoints(
+      of: try recording.read(log), base: state, blindSpot: task.blindSpot)
+    return (found.points, found.marks)
   }
 
   // MARK: One state
