@@ -45,16 +45,21 @@ let package = Package(
     systemLibrary("CEdit", pkgConfig: "libedit", debianPackage: "libedit-dev"),
     .target(name: "CKernels", cSettings: cSettings),
     .target(name: "CLMDBGuard", dependencies: ["CLMDB"], cSettings: cSettings),
+    .target(name: "CFaultyDisk", cSettings: cSettings),
+
+    // Defects that the torture harness must see; nothing of it is left without -DPFS_MUTANTS.
+    layer("Mutants", []),
 
     // Fences: only here Glibc, C modules and `unsafe`.
-    layer("StorageIO", ["CKernels"]),
-    layer("LMDB", ["CLMDB", "CLMDBGuard"]),
+    layer("StorageIO", ["CKernels", "Mutants"]),
+    layer("LMDB", ["CLMDB", "CLMDBGuard", "Mutants"]),
     layer("Codecs", ["CKernels", "CZlib", "CISAL", "CDeflate", "CZstd", "CLZ4"]),
     layer("YAML", ["CYAML"]),
     layer("Console", ["CEdit", "CommandSupport"]),
+    layer("FaultyDisk", ["CFaultyDisk", "StorageIO"]),
 
     // The store.
-    layer("SegmentStore", ["StorageIO", "LMDB", "Codecs"]),
+    layer("SegmentStore", ["StorageIO", "LMDB", "Codecs", "Mutants"]),
 
     // The commands.
     layer("CommandSupport", []),
@@ -62,7 +67,8 @@ let package = Package(
       name: "pfs", dependencies: ["SegmentStore", "StorageIO", "CommandSupport", "Console", "YAML"],
       swiftSettings: swiftSettings),
     .executableTarget(
-      name: "pfs-bench", dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "StorageIO"],
+      name: "pfs-bench",
+      dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO", "Mutants"],
       swiftSettings: swiftSettings),
 
     .target(
@@ -81,3 +87,11 @@ let package = Package(
     tests("CommandTests", ["pfs", "pfs-bench", "SegmentStore", "TestSupport"]),
   ]
 )
+
+// Only for Fuzz/run, which sets the variable: it is built with other flags than all else.
+if Context.environment["PFS_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "fuzz", dependencies: ["SegmentStore", "LMDB", "StorageIO", "Codecs", "YAML", "CommandSupport"],
+      path: "Fuzz/Targets", swiftSettings: [.unsafeFlags(["-parse-as-library"])]))
+}

@@ -60,15 +60,23 @@ package final class ChildProcess: Sendable {
   }
 
   /// Reads what the child writes and looks at its memory until it ends; once, on one thread.
-  /// - Parameter samplingMilliseconds: how long to sleep between two looks.
-  package func wait(samplingMilliseconds: Int32 = 2) throws(ConsoleFailure) -> Outcome {
+  /// - Parameters:
+  ///   - samplingMilliseconds: how long to sleep between two looks.
+  ///   - limitSeconds: a child that takes longer is killed.
+  package func wait(
+    samplingMilliseconds: Int32 = 2, limitSeconds: Double = .infinity
+  ) throws(ConsoleFailure) -> Outcome {
     guard let identifier = identifier.withLock({ identifier in identifier }) else {
       throw ConsoleFailure(errorNumber: ECHILD, "waiting for \(program)")
     }
     var memory = ProcessMemory(of: identifier)
     while true {
       memory.sample()
-      if try outputs.drain(waitingMilliseconds: samplingMilliseconds) { break }
+      let secondsLeft = startSeconds + limitSeconds - MonotonicClock.seconds()
+      if secondsLeft <= 0 { send(SIGKILL) }
+      let isNear = secondsLeft > 0 && secondsLeft * 1000 < Double(samplingMilliseconds)
+      let pauseMilliseconds = isNear ? Int32((secondsLeft * 1000).rounded(.up)) : samplingMilliseconds
+      if try outputs.drain(waitingMilliseconds: pauseMilliseconds) { break }
     }
     // Both streams are closed, by the end of the child or by itself: now it is waited for, but not yet let go, as
     // `send` must not meet a number that is in use again.

@@ -224,12 +224,15 @@ static void log_link(uint64_t directory, uint64_t object, const char *name) {
     record_text(RECORD_LINK, fields, 2, name);
 }
 
-/// Something that a call has made: it is a new one, whatever had the number of its inode.
-static struct record_object *add_made(int descriptor) {
+/// Something that a call has made: it is a new one, whatever had the number of its inode. Without a name it gets the path of
+/// its directory and a slash: what the system calls it differs from run to run.
+static struct record_object *add_made(int descriptor, int has_name) {
     struct statx status;
     char path[PATH_MAX];
     if (record_status(descriptor, &status) != 0) record_abort("what was made cannot be looked at", "fstat");
     record_path_of(descriptor, path, sizeof path);
+    char *end = strrchr(path, '/');
+    if (!has_name && end) end[1] = 0;
     const char *relative = record_path_in_root(path);
     return record_add_new(&status, relative ? relative : "");
 }
@@ -237,9 +240,9 @@ static struct record_object *add_made(int descriptor) {
 void record_opened(const struct record_entry *entry, int descriptor, int flags) {
     int saved = errno;
     if (descriptor >= 0 && (flags & O_TMPFILE) == O_TMPFILE) {
-        add_made(descriptor);
+        add_made(descriptor, 0);
     } else if (descriptor >= 0 && !entry->exists) {
-        log_link(entry->directory, add_made(descriptor)->number, entry->name);
+        log_link(entry->directory, add_made(descriptor, 1)->number, entry->name);
     } else if (descriptor >= 0 && flags & O_TRUNC) {
         struct record_object *object = record_object_of(descriptor);
         if (object) log_size(object, 0);
@@ -253,7 +256,7 @@ void record_made_directory(const struct record_entry *entry, int directory, cons
     if (result == 0) {
         int descriptor = (int)record_system(SYS_openat, directory, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
         if (descriptor < 0) record_abort("what was made cannot be opened", "mkdir");
-        log_link(entry->directory, add_made(descriptor)->number, entry->name);
+        log_link(entry->directory, add_made(descriptor, 1)->number, entry->name);
         record_system(SYS_close, descriptor);
     }
     record_unlock();

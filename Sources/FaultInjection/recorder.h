@@ -12,7 +12,7 @@
 //
 //   1 OBJECT         object, isDirectory, existed, byteCount; path below the root. A file or directory, when it is
 //                    first met; numbers are never used again, as those of inodes are. One that existed has the
-//                    content that it had when the process came.
+//                    content that it had when the process came; one without a name, the path of its directory and "/".
 //   2 WRITE          object, offset, flags; the bytes. Flag 1: durable when the call returned.
 //   3 PAGE           object, page; its bytes. A page of a mapping that was stored to, found before the next event.
 //   4 SIZE           object, byteCount

@@ -1,6 +1,7 @@
 import CLMDB
 import CLMDBGuard
 import Glibc
+import Mutants
 import Synchronization
 
 /// An LMDB environment: the tables in one directory, shared by threads and processes.
@@ -66,7 +67,7 @@ import Synchronization
       // A throw from here runs deinit, which closes and unregisters.
       // LMDB walks the table of free pages only after it was checked.
       try checkPages()
-      try checkFileLength()
+      if !Mutant.noIndexFileCheck.isActive { try checkFileLength() }
     } catch {
       throw error.located(in: directory)
     }
@@ -201,7 +202,7 @@ import Synchronization
     var code = unsafe pfs_mdb_txn_begin(pointer, flags, &transaction)
     do throws(LMDBError) {
       if code == MDB_MAP_RESIZED { try adoptGrownMap() }
-      if code == MDB_READERS_FULL { _ = try removeStaleReaders() }
+      if code == MDB_READERS_FULL, !Mutant.keepDeadReaders.isActive { _ = try removeStaleReaders() }
     } catch {
       transactionEnded(writerThread: nil)
       throw error
@@ -249,7 +250,9 @@ import Synchronization
     }
     let environment: OpaquePointer
     do throws(LMDBError) {
-      try MetaPages.check(path: path + "/data.mdb".utf8CString, creates: creates)
+      if !Mutant.noIndexFileCheck.isActive {
+        try MetaPages.check(path: path + "/data.mdb".utf8CString, creates: creates)
+      }
       try ReaderTable.reserve(
         path: path + "/lock.mdb".utf8CString, readerCount: Int(limits.readerCount), fileMode: fileMode)
       unsafe environment = try unsafe create()
@@ -288,7 +291,7 @@ import Synchronization
     try LMDBError.check(unsafe mdb_env_set_maxdbs(environment, limits.tableCount), "mdb_env_set_maxdbs")
     try LMDBError.check(unsafe mdb_env_set_maxreaders(environment, limits.readerCount), "mdb_env_set_maxreaders")
     // Reader slots go with transactions, not threads. None of the flags that trade durability for speed.
-    let flags = UInt32(MDB_NOTLS)
+    let flags = UInt32(MDB_NOTLS) | (Mutant.noIndexSync.isActive ? UInt32(MDB_NOSYNC) : 0)
     try LMDBError.check(unsafe pfs_mdb_env_open(environment, path, flags, fileMode), "mdb_env_open")
     // LMDB sets this on all its descriptors but this one.
     var descriptor: Int32 = -1

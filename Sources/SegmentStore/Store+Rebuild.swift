@@ -1,3 +1,4 @@
+import Mutants
 import StorageIO
 
 extension Store {
@@ -22,7 +23,8 @@ extension Store {
     let segments = try store.openSegments()
     try store.makeLocksIfMissing()
     let lock = try store.locks.acquire(
-      .store, .exclusive, timeoutSeconds: configuration.lockTimeoutSeconds, cancellation: cancellation)
+      .store, Mutant.rebuildWhileInUse.isActive ? .shared : .exclusive,
+      timeoutSeconds: configuration.lockTimeoutSeconds, cancellation: cancellation)
     try cancellation.check()
     guard let lock else {
       throw StoreError(
@@ -38,6 +40,9 @@ extension Store {
       var summary = try rebuild.run(
         into: making.path, RebuildScratch(in: making.scratchPath, batchCount: rebuild.batchCount))
       try cancellation.check()
+      if summary.segmentCount == 0 && !summary.strangeSegments.isEmpty {
+        try store.checkSegmentsAreOfNoOther(segments)
+      }
       // Before the new index, which names none of them, is in place: the next recovery would remove them.
       try Rebuild.renameStrangeSegments(in: segments, summary)
       try making.publish()

@@ -1,4 +1,5 @@
 import LMDB
+import Mutants
 import StorageIO
 
 /// The directory of a store and the files in it: how a store is made and found.
@@ -95,6 +96,15 @@ struct StoreDirectory {
     return found.values.max { ($0.count, $1.header.segment) < ($1.count, $0.header.segment) }?.header
   }
 
+  /// Throws when STORE is of another store than the segments, none of which belongs to it: all would be set aside as
+  /// strange, for want of one file that is the right one.
+  func checkSegmentsAreOfNoOther(_ segments: Directory) throws(StoreError) {
+    guard let header = try StoreDirectory.commonHeader(of: segments), header.uuid != superblock.uuid else { return }
+    throw StoreError(
+      .corrupt, "'\(path)': STORE is of store \(superblock.uuid), its segments are of store \(header.uuid)",
+      advice: "put the right STORE back, or write what the segments hold to another place with 'pfs salvage DIR'")
+  }
+
   func openSegments() throws(StoreError) -> Directory {
     do throws(SystemCallFailure) { return try Directory.open(path.appending(StoreDirectory.segmentsName)) } catch {
       guard error.isNotFound else { throw StoreError(error) }
@@ -186,7 +196,7 @@ struct StoreDirectory {
     let temporaryName: [UInt8]
     do throws(SystemCallFailure) {
       let digits = try Random.bytes(8).map { String($0, radix: 16) }.joined()
-      temporaryName = prefix + Array(digits.utf8)
+      temporaryName = Mutant.makeStoreInPlace.isActive ? name : prefix + Array(digits.utf8)
     } catch {
       throw StoreError(error)
     }
@@ -194,11 +204,12 @@ struct StoreDirectory {
     do throws(StoreError) {
       let making = try fill(temporary, superblock)
       defer { withExtendedLifetime(making) {} }
+      if Mutant.makeStoreInPlace.isActive { return }
       // An empty directory may be replaced; anything else that appeared meanwhile may not.
       let replaces = try isEmptyDirectory(name, parent)
       do throws(SystemCallFailure) {
         try parent.rename(temporaryName, to: name, replacing: replaces)
-        try parent.sync()
+        if !Mutant.noParentSyncAtInit.isActive { try parent.sync() }
       } catch {
         throw error.isExists ? exists(path) : StoreError(error)
       }

@@ -1,5 +1,6 @@
 import CKernels
 import Glibc
+import Mutants
 
 /// An open directory, through which files are made, named, removed and made durable relative to it.
 public final class Directory: Sendable {
@@ -31,6 +32,7 @@ public final class Directory: Sendable {
 
   /// Makes names that were added, removed or renamed in this directory durable.
   public func sync() throws(SystemCallFailure) {
+    if Mutant.noDirectorySync.isActive { return }
     try retrying("fsync", "'\(path)'") { fsync(descriptor) }
   }
 

@@ -1,19 +1,22 @@
 /// Writes fields of fixed width, little-endian, into bytes of a known size; what is not written stays zero.
 public struct ByteWriter: Sendable {
-  public private(set) var bytes: [UInt8]
+  @usableFromInline internal var storage: [UInt8]
+  public var bytes: [UInt8] { storage }
 
-  public init(byteCount: Int) { bytes = [UInt8](repeating: 0, count: byteCount) }
+  public init(byteCount: Int) { storage = [UInt8](repeating: 0, count: byteCount) }
 
-  public mutating func put<Field: FixedWidthInteger>(_ value: Field, at offset: Int) {
-    precondition(0 <= offset && offset + Field.bitWidth / 8 <= bytes.count, "field at \(offset) of \(bytes.count)")
+  // Inlinable, as below: hundreds of thousands of fields are read and written each second.
+  @inlinable public mutating func put<Field: FixedWidthInteger>(_ value: Field, at offset: Int) {
+    precondition(
+      0 <= offset && offset + Field.bitWidth / 8 <= storage.count, "field at \(offset) of \(storage.count)")
     for index in 0..<(Field.bitWidth / 8) {
-      bytes[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * index))
+      storage[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * index))
     }
   }
 
   public mutating func put(_ field: some Collection<UInt8>, at offset: Int) {
-    precondition(0 <= offset && offset + field.count <= bytes.count, "field at \(offset) of \(bytes.count)")
-    bytes.replaceSubrange(offset..<(offset + field.count), with: field)
+    precondition(0 <= offset && offset + field.count <= storage.count, "field at \(offset) of \(storage.count)")
+    storage.replaceSubrange(offset..<(offset + field.count), with: field)
   }
 }
 
@@ -21,9 +24,8 @@ public struct ByteWriter: Sendable {
 public struct ByteReader: Sendable {
   public let bytes: [UInt8]
 
-  @inlinable public init(_ bytes: [UInt8]) { self.bytes = bytes }
+  public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  // Inlinable, so that callers get it for their type of field: a generic one costs more than what it reads.
   @inlinable public func get<Field: FixedWidthInteger>(_ offset: Int, as type: Field.Type = Field.self) -> Field {
     precondition(0 <= offset && offset + Field.bitWidth / 8 <= bytes.count, "field at \(offset) of \(bytes.count)")
     var value: Field = 0
@@ -33,11 +35,11 @@ public struct ByteReader: Sendable {
     return value
   }
 
-  @inlinable public func get(_ offset: Int, byteCount: Int) -> [UInt8] {
+  public func get(_ offset: Int, byteCount: Int) -> [UInt8] {
     precondition(0 <= offset && offset + byteCount <= bytes.count, "field at \(offset) of \(bytes.count)")
     return Array(bytes[offset..<(offset + byteCount)])
   }
 
   /// Whether all bytes of `range` are zero, as reserved fields must be.
-  @inlinable public func isZero(_ range: Range<Int>) -> Bool { bytes[range].allSatisfy { $0 == 0 } }
+  public func isZero(_ range: Range<Int>) -> Bool { bytes[range].allSatisfy { $0 == 0 } }
 }

@@ -58,7 +58,7 @@ extension MutableRawSpan {
 
 extension Array<UInt8> {
   /// Calls `body` with the bytes of this array.
-  public func withRawSpan<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
+  @inlinable public func withRawSpan<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
     try body(unsafe span.bytes)
   }
 }

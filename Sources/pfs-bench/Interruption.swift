@@ -37,8 +37,19 @@ final class Interruption: Sendable {
   func run(
     _ program: [UInt8], _ arguments: [[UInt8]], environment: [String: String] = [:]
   ) throws(BenchFailure) -> ProgramRun {
-    try check()
     let busySeconds = Machine.busySeconds()
+    let outcome = try outcome(of: program, arguments, environment: environment)
+    let othersSeconds = Machine.busySeconds() - busySeconds - outcome.userSeconds - outcome.systemSeconds
+    return ProgramRun(outcome: outcome, othersSeconds: max(0, othersSeconds))
+  }
+
+  /// The same without a look at the machine.
+  /// - Parameter limitSeconds: a program that takes longer is killed.
+  func outcome(
+    of program: [UInt8], _ arguments: [[UInt8]], environment: [String: String] = [:],
+    samplingMilliseconds: Int32 = 2, limitSeconds: Double = .infinity
+  ) throws(BenchFailure) -> ChildProcess.Outcome {
+    try check()
     let outcome = try BenchFailure.translating { () throws(ConsoleFailure) in
       let child = try ChildProcess(program, arguments, environment: environment)
       // Between the check above and this line a request would not have found the child.
@@ -48,11 +59,10 @@ final class Interruption: Sendable {
       }
       defer { state.withLock { state in state.children[ObjectIdentifier(child)] = nil } }
       if isRequested { child.send(SignalWatcher.terminate) }
-      return try child.wait()
+      return try child.wait(samplingMilliseconds: samplingMilliseconds, limitSeconds: limitSeconds)
     }
-    let othersSeconds = Machine.busySeconds() - busySeconds - outcome.userSeconds - outcome.systemSeconds
     try check()
-    return ProgramRun(outcome: outcome, othersSeconds: max(0, othersSeconds))
+    return outcome
   }
 }
 

@@ -23,7 +23,7 @@ struct Workspace: Sendable {
 
   /// Removes the workspace and all in it.
   func remove() throws(BenchFailure) {
-    try BenchFailure.translating { () throws(SystemCallFailure) in try Workspace.remove(name, in: parent) }
+    try BenchFailure.translating { () throws(SystemCallFailure) in try Tree.remove(name, in: parent) }
   }
 
   /// Removes these files and directories with all in them, and makes that durable, so that what the file system has
@@ -31,7 +31,7 @@ struct Workspace: Sendable {
   func remove(_ names: String...) throws(BenchFailure) {
     try BenchFailure.translating { () throws(SystemCallFailure) in
       let directory = try Directory.open(path)
-      for name in names { try Workspace.remove(Array(name.utf8), in: directory) }
+      for name in names { try Tree.remove(Array(name.utf8), in: directory) }
       try directory.sync()
     }
   }
@@ -41,18 +41,6 @@ struct Workspace: Sendable {
     try BenchFailure.translating { () throws(SystemCallFailure) in
       try Workspace.byteCount(of: Array(name.utf8), in: try Directory.open(path))
     }
-  }
-
-  private static func remove(_ name: [UInt8], in directory: Directory) throws(SystemCallFailure) {
-    let status: FileStatus
-    do throws(SystemCallFailure) { status = try directory.status(of: name) } catch {
-      if error.isNotFound { return }
-      throw error
-    }
-    guard status.kind == .directory else { return try directory.removeFile(name) }
-    let inner = try directory.openDirectory(name)
-    for entry in try inner.entries() { try remove(entry, in: inner) }
-    try directory.removeDirectory(name)
   }
 
   private static func byteCount(of name: [UInt8], in directory: Directory) throws(SystemCallFailure) -> Int {

@@ -136,6 +136,25 @@ import Testing
     }
   }
 
+  @Test("refuses, and sets nothing aside, where STORE is of another store than all segments")
+  func foreignStoreFile() throws {
+    let fixture = try StoreFixture(directory)
+    let stored = try fixture.put(noise(9000, seed: 1), as: "file")
+    try fixture.store.close()
+    let other = try StoreFixture(directory, at: "other")
+    try other.finish()
+    let own = try fileBytes("\(fixture.path)/STORE")
+    let names = try fixture.segmentNames
+    try FilesOnDisk.write(fileBytes("\(other.path)/STORE"), to: "\(fixture.path)/STORE")
+    let error = storeError { _ = try Store.rebuild(at: fixture.path) }
+    #expect(error?.code == .corrupt && error?.advice != nil, "\(String(describing: error))")
+    #expect(try fixture.segmentNames == names)
+    try FilesOnDisk.write(own, to: "\(fixture.path)/STORE")
+    #expect(try fixture.rebuildClosed().findings.isEmpty)
+    #expect(try fixture.get(stored.id) == noise(9000, seed: 1))
+    try fixture.finish()
+  }
+
   @Test("says that the high-water file is damaged, and mends it", arguments: [true, false])
   func damagedHighWater(isMissing: Bool) throws {
     let fixture = try StoreFixture(directory)

@@ -1,5 +1,6 @@
 import Codecs
 import LMDB
+import Mutants
 import StorageIO
 
 /// Makes all changes of this process to the index, on one thread, those that wait together in one group: one sync of
@@ -93,6 +94,9 @@ final class IndexWriter: Sendable {
 
   /// Runs a group; where one member fails, the others run again without it.
   private func process(_ group: [IndexJob]) {
+    if Mutant.acknowledgeBeforeCommit.isActive {
+      for job in group where !job.publishedFiles.isEmpty { job.finish(.success(())) }
+    }
     var remaining = group
     while !remaining.isEmpty {
       switch attempt(remaining) {
@@ -132,7 +136,7 @@ final class IndexWriter: Sendable {
           try performHere(job)
         }
       }
-      try sync(group, entry)
+      if !Mutant.syncAfterCommit.isActive { try sync(group, entry) }
       try index.write { (transaction) throws(StoreError) in
         for (number, job) in group.enumerated() {
           position = number
@@ -142,6 +146,7 @@ final class IndexWriter: Sendable {
         if let entry { try account(for: entry, in: transaction) }
         isCommitting = true
       }
+      if Mutant.syncAfterCommit.isActive { try sync(group, entry) }
       entry?.keep()
       return .done
     } catch {
@@ -184,6 +189,7 @@ final class IndexWriter: Sendable {
 
   private func takeBack(_ entry: JournalEntry?) {
     guard let entry else { return }
+    if Mutant.keepRecordsOfFailedCommit.isActive { return entry.keep() }
     do throws(StoreError) { try entry.takeBack() } catch {
       poison.withLock { $0 = $0 ?? error }
     }

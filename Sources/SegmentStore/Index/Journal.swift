@@ -1,5 +1,6 @@
 import Codecs
 import LMDB
+import Mutants
 import StorageIO
 
 /// Appends the records that say which files are visible and which are gone, for the thread of the index. The manifest of a
@@ -77,7 +78,8 @@ final class JournalEntry {
   }
 
   func appendTombstone(_ file: FileID, _ sequence: Sequence) throws(StoreError) {
-    let record = try append(.tombstone, [], file, sequence)
+    let buried = Mutant.noTombstone.isActive ? FileID(rawValue: 0) : file
+    let record = try append(.tombstone, [], buried, sequence)
     // Whether it is needed depends on where the manifest lies: the delete counts it.
     appended.add(record, isAlive: false)
     records.tombstones[file] = record.location

@@ -1,5 +1,6 @@
 import Codecs
 import LMDB
+import Mutants
 import StorageIO
 
 /// A part to be checked: where it lies, what its record must say, and whose it is.
@@ -184,7 +185,7 @@ struct PartBatchCheck: Sendable {
         damages.append(PartDamage(position: position, message: place(part).removed(from: error.message)))
       }
     }
-    guard let lease, end > 0 else { return damages }
+    guard let lease, end > 0, !Mutant.noDigestOnVerify.isActive else { return damages }
     let digests = lease.region.withBytes(0..<end) { MD5.digests(of: decoded.map(\.range), in: $0) }
     for (digest, (position, _)) in zip(digests, decoded) where digest != parts[position].entry.digest {
       let message = "stored MD5 \(parts[position].entry.digest), bytes hash to \(digest)"

@@ -1,4 +1,5 @@
 import LMDB
+import Mutants
 import StorageIO
 
 /// Takes files out of the index, a bounded number of parts at a time, and gives their space back.
@@ -17,6 +18,13 @@ struct Reclamation: Sendable {
   /// back. The caller holds the exclusive lock of the file.
   func delete(_ id: FileID, writer: WriterID) throws(StoreError) {
     let (index, highWater) = (try store.index, store.highWater)
+    if Mutant.punchBeforeDelete.isActive {
+      punch(
+        try index.read { (transaction) throws(StoreError) in
+          guard let manifest = try index.files.file(id, in: transaction)?.manifest else { return [] }
+          return try index.parts.parts(0..<manifest.partCount, of: manifest, in: transaction).map(\.entry.location)
+        })
+    }
     try perform(
       IndexJob(burying: [id]) { (transaction, journal) throws(StoreError) in
         guard let entry = try index.files.file(id, in: transaction), entry.state == .ready else {

@@ -1,4 +1,5 @@
 import LMDB
+import Mutants
 import StorageIO
 
 /// Puts a store right that a writer left in the middle of something: automatic, at every open.
@@ -38,7 +39,9 @@ struct Recovery: Sendable {
       }
     }
     var dead: Set<WriterID> = []
-    for writer in known where !(try store.locks.isHeld(.writer(writer))) { dead.insert(writer) }
+    for writer in known where !(try store.locks.isHeld(.writer(writer))) || Mutant.takeLivingForDead.isActive {
+      dead.insert(writer)
+    }
     return dead
   }
 
@@ -62,7 +65,7 @@ struct Recovery: Sendable {
           }
           continue
         }
-        if entry.state == .open { try cut(id, at: entry.usedByteCount) }
+        if entry.state == .open && !Mutant.trustTail.isActive { try cut(id, at: entry.usedByteCount) }
         entry.owner = WriterID(rawValue: 0)
         try index.segments.set(id, entry, in: transaction)
         freed.insert(id)
@@ -103,6 +106,7 @@ struct Recovery: Sendable {
       switch entry.state {
       case .writing where canBeResumed(entry):
         try keep(id, of: entry.writer)
+      case .writing where Mutant.keepUnfinishedFiles.isActive: break
       case .writing: rolledBack[entry.writer, default: []].append(id)
       case .deleting: try reclamation.finish(id)
       case .ready: break

@@ -1,4 +1,5 @@
 import LMDB
+import Mutants
 import StorageIO
 
 /// Files that are stored one after another, or several at once, and become visible together or not at all.
@@ -58,18 +59,20 @@ public final class PutGroup: Sendable {
     defer { withExtendedLifetime(memory) {} }
     let session = try store.writerSession()
     let (index, quota, writer) = (try store.index, store.quota, session.writer)
-    try session.perform(
-      IndexJob(publishing: ids) { (transaction, journal) throws(StoreError) in
-        for id in ids {
-          guard var entry = try index.files.file(id, in: transaction), entry.state == .writing,
-            entry.writer == writer
-          else { throw StoreError(.io, "file \(id) was taken away before it was published") }
-          entry.state = .ready
-          entry.commit = journal.commit
-          try index.files.setReady(id, entry, in: transaction)
-        }
-        try quota.check(0, journal, index.segments, in: transaction)
-      })
+    for group in Mutant.publishOneByOne.isActive ? ids.map({ [$0] }) : [ids] {
+      try session.perform(
+        IndexJob(publishing: group) { (transaction, journal) throws(StoreError) in
+          for id in group {
+            guard var entry = try index.files.file(id, in: transaction), entry.state == .writing,
+              entry.writer == writer
+            else { throw StoreError(.io, "file \(id) was taken away before it was published") }
+            entry.state = .ready
+            entry.commit = journal.commit
+            try index.files.setReady(id, entry, in: transaction)
+          }
+          try quota.check(0, journal, index.segments, in: transaction)
+        })
+    }
     state.withLock { $0 = State() }
     return ids
   }

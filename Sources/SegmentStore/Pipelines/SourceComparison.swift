@@ -1,4 +1,5 @@
 import Codecs
+import Mutants
 import StorageIO
 
 /// Compares a file with what is stored, part by part: read -> hash -> compare with the index.
@@ -12,6 +13,7 @@ struct SourceComparison {
   ///
   /// Ends with the first batch that differs. Nobody may delete the parts meanwhile.
   func matches(_ manifest: Manifest) throws(StoreError) -> Bool {
+    if Mutant.believeSource.isActive { return true }
     let index = try store.index
     let partByteCount = manifest.partByteCount
     let batchPartCount = try store.batchPartCount(partByteCount: manifest.longestPartByteCount, scratchByteCount: 0)

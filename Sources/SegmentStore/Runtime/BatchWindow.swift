@@ -1,3 +1,4 @@
+import Mutants
 import StorageIO
 
 /// The batches of one operation that are being worked on, in the order in which they were submitted.
@@ -21,7 +22,8 @@ final class BatchWindow<Output: Sendable> {
   /// Memory for the next batch: waited for only when this operation holds none, so that it never keeps others from
   /// the memory it waits for. Nil means: collect a result first.
   func lease(_ byteCount: Int, _ cancellation: Cancellation) throws(StoreError) -> MemoryLease? {
-    isEmpty ? try budget.lease(byteCount, cancellation) : try budget.leaseIfFree(byteCount)
+    isEmpty || Mutant.holdMemoryAndWait.isActive
+      ? try budget.lease(byteCount, cancellation) : try budget.leaseIfFree(byteCount)
   }
 
   func submit(

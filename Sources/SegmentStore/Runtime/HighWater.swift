@@ -1,4 +1,5 @@
 import Codecs
+import Mutants
 import StorageIO
 
 /// The file `high-water`: how far ids had come when something that carried them was given back.
@@ -31,7 +32,7 @@ struct HighWater: Sendable {
       ], end: HighWater.slotByteCount)
   }
 
-  private struct Slot {
+  struct Slot {
     var generation: UInt64 = 0
     var counters = Counters()
   }
@@ -39,6 +40,7 @@ struct HighWater: Sendable {
   /// Makes sure that the file says at least `counters`; durable on return. To be called in a write transaction of the
   /// index, which keeps other processes from doing the same, and before the transaction frees anything.
   func raise(to counters: Counters) throws(StoreError) {
+    if Mutant.forgetHighWater.isActive { return }
     if let known = durable.withLock({ $0 }), known.raised(to: counters) == known { return }
     var raised = counters
     let file = try translating { () throws(SystemCallFailure) in
@@ -81,7 +83,7 @@ struct HighWater: Sendable {
   }
 
   /// The slot written last of those that are intact.
-  private static func newestSlot(_ bytes: [UInt8]) -> Slot {
+  static func newestSlot(_ bytes: [UInt8]) -> Slot {
     var newest = Slot()
     for start in stride(from: 0, through: bytes.count - slotByteCount, by: slotByteCount) {
       let slot = Array(bytes[start..<(start + slotByteCount)])

@@ -1,4 +1,5 @@
 import LMDB
+import Mutants
 import StorageIO
 
 /// Hands out ids that were never handed out before, to any thread of this process.
@@ -26,6 +27,7 @@ final class IdentifierSource: Sendable {
   /// Takes the first ranges while the writer is entered anyway: one commit instead of three.
   func takeFirstRanges(from counters: inout Counters) throws(StoreError) {
     let parts = try counters.take(\.nextPart, IdentifierSource.partCount)
+    if Mutant.reusePartIDs.isActive { counters.nextPart = parts.lowerBound }
     let sequences = try counters.take(\.nextSequence, IdentifierSource.sequenceCount)
     state.withLock { $0 = State(parts: parts, sequences: sequences) }
   }

@@ -1,4 +1,5 @@
 import LMDB
+import Mutants
 import StorageIO
 
 /// The most bytes that the records of a store may take which something needs: headers, alignment and commits included.
@@ -11,7 +12,7 @@ final class Quota: Sendable {
   /// What was in use when it was last counted.
   private let lastUsed = Monitor<Int?>(nil)
 
-  init(limitByteCount: Int?) { self.limitByteCount = limitByteCount }
+  init(limitByteCount: Int?) { self.limitByteCount = Mutant.ignoreQuota.isActive ? nil : limitByteCount }
 
   /// Throws `.noSpace` when what `transaction` has added, `wantedByteCount`, is more than there is room for.
   /// - Parameter journal: Records that the transaction is going to add.

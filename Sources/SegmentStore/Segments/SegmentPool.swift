@@ -1,4 +1,5 @@
 import LMDB
+import Mutants
 import StorageIO
 
 /// The segments that this process appends to: as many as threads append at the same time, each lent to one thread.
@@ -103,11 +104,18 @@ final class SegmentPool: Sendable {
     for segment in segments {
       guard let appender = state.withLock({ $0.open[segment] }) else { continue }
       do throws(SystemCallFailure) { try appender.sync() } catch {
+        if Mutant.ignoreFailedSync.isActive { continue }
+        if Mutant.retryFailedSync.isActive, isSynced(appender) { continue }
         throw StoreError(
           .durabilityUnknown, "segment \(segment): \(error); whether its last bytes are on the device is not known",
           advice: "check the device, then open the store again: what is not durable is rolled back then")
       }
     }
+  }
+
+  private func isSynced(_ appender: SegmentAppender) -> Bool {
+    do throws(SystemCallFailure) { try appender.sync() } catch { return false }
+    return true
   }
 
   /// Lets go of all segments, so that the next writer goes on with them. Nobody may append any more.
@@ -285,16 +293,17 @@ final class SegmentPool: Sendable {
       try directory.sync()
       return file
     }
+    if Mutant.nameBeforeHeader.isActive { try made.publish(under: id.fileName, in: directory) }
     try fill(made)
-    try made.publish(under: id.fileName, in: directory)
-    try directory.sync()
+    if !Mutant.nameBeforeHeader.isActive { try made.publish(under: id.fileName, in: directory) }
+    if !Mutant.noSegmentNameSync.isActive { try directory.sync() }
     return made
   }
 
   /// Never appends into what lies behind the end that the index knows: it is of no use to anybody.
   private func reopen(_ id: SegmentID, _ tail: Int) throws(SystemCallFailure) -> File {
     let file = try directory.open(id.fileName, [.write, .noFollow])
-    if try file.status().byteCount > tail { try file.truncate(to: tail) }
+    if try file.status().byteCount > tail, !Mutant.trustTail.isActive { try file.truncate(to: tail) }
     return file
   }
 
@@ -304,7 +313,7 @@ final class SegmentPool: Sendable {
     _ appender: SegmentAppender, _ perform: (IndexJob) throws(StoreError) -> Void
   ) throws(StoreError) {
     // The records first: a footer on the device says that they are there.
-    try perform(IndexJob(syncing: [appender.segment]) { (_, _) in })
+    if !Mutant.sealBeforeSync.isActive { try perform(IndexJob(syncing: [appender.segment]) { (_, _) in }) }
     let usedByteCount = try appender.seal()
     let recordCount = appender.recordCount
     let id = appender.segment

@@ -1,4 +1,5 @@
 import Codecs
+import Mutants
 import StorageIO
 
 /// The reading end of all segments: lends the bytes of a record, checked against what the index says of it.
@@ -39,7 +40,8 @@ final class SegmentReader: Sendable {
       let start = RecordHeader.byteCount
       let payload = record.extracting(start..<(start + header.storedByteCount))
       let checksum = CRC32C.checksum(of: payload)
-      guard checksum == header.storedChecksum else {
+      let isBelieved = Mutant.noDigestOnGet.isActive || Mutant.noDigestOnVerify.isActive
+      guard checksum == header.storedChecksum || isBelieved else {
         throw StoreError(
           .corrupt, "\(entry.place): stored CRC32C \(hex(header.storedChecksum)), bytes give \(hex(checksum))")
       }
@@ -101,7 +103,8 @@ final class SegmentReader: Sendable {
       throw StoreError(.corrupt, "\(entry.place): \(error)")
     }
     guard header.kind == .part, header.part == part, header.codec == entry.codec, header.digest == entry.digest,
-      header.storedByteCount == entry.storedByteCount, header.rawByteCount == entry.rawByteCount
+      header.storedByteCount == entry.storedByteCount,
+      header.rawByteCount == entry.rawByteCount || Mutant.believeLengths.isActive
     else {
       throw StoreError(
         .corrupt,

@@ -25,12 +25,19 @@ struct TortureLayer: Sendable {
 
 /// `pfs-bench torture`: tries to break stores, and says what broke.
 enum TortureCommand {
-  static let layers: [TortureLayer] = [ExploreLayer.layer]
+  static let layers: [TortureLayer] = [
+    ExploreLayer.layer,
+    KillLayer.layer, IOErrorLayer.layer, FullDiskLayer.layer,
+    DamageLayer.flip, DamageLayer.truncate,
+    ConcurrentLayer.layer, MemoryLayer.layer,
+  ]
 
   /// What this program starts itself with, in processes of their own, to do a part of a layer.
   static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [
-    ExploreTask.partName: ExploreWorker.run,
-    "act": WorkloadRun.act, "check": StoreCheckPart.run,
+    "act": WorkloadRun.act, "check": StoreCheckPart.run, ExploreTask.partName: ExploreWorker.run,
+    FaultyFileSystem.partName: FaultyFileSystem.serve,
+    DamageLayer.partName: DamageWorker.run,
+    ConcurrentWorker.name: ConcurrentWorker.run, MemoryWorker.name: MemoryWorker.run,
   ]
 
   private static let help = CommandHelp(

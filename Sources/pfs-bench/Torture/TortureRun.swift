@@ -55,20 +55,26 @@ final class TortureRun: Sendable {
     }
   }
 
-  /// The number of the next case, from 0 on; nil when the budget is used up.
+  /// The number of the next case, from 0 on; nil when the budget, or this share of it, is used up.
   /// - Throws: `.interrupted`.
-  func nextCase() throws(BenchFailure) -> Int? {
+  func nextCase(share: Double = 1) throws(BenchFailure) -> Int? {
     try interruption.check()
     let seconds = MonotonicClock.seconds() - startSeconds
     return state.withLock { state in
       switch settings.budget {
-      case .seconds(let limit): guard seconds < limit else { return nil }
-      case .cases(let limit): guard state.caseCount < limit else { return nil }
+      case .seconds(let limit): guard seconds < limit * share else { return nil }
+      case .cases(let limit): guard Double(state.caseCount) < Double(limit) * share else { return nil }
       }
       defer { state.caseCount += 1 }
       return state.caseCount
     }
   }
+
+  /// Adds cases that processes of their own have tried, without ``nextCase()``.
+  func countCases(_ count: Int) { state.withLock { $0.caseCount += count } }
+
+  /// The cases so far.
+  var caseCount: Int { state.withLock { $0.caseCount } }
 
   /// Counts cases that somebody else has numbered.
   func addCases(_ count: Int) { state.withLock { state in state.caseCount += count } }

@@ -79,7 +79,8 @@ struct ListCommand: Command {
         try store.files(from: start, limit: ListCommand.pageFileCount)
       }
       try body(patterns.isEmpty ? page : page.filter { file in patterns.contains { $0.matches(file.name.bytes) } })
-      next = page.last.map { FileID(rawValue: $0.id.rawValue + 1) }
+      // A page that is not full is the last one: what was stored since is not of the moment that it shows.
+      next = page.count < ListCommand.pageFileCount ? nil : page.last.map { FileID(rawValue: $0.id.rawValue + 1) }
     }
   }
 

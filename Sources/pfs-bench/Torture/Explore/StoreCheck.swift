@@ -79,9 +79,9 @@ final class StoreCheck {
     try store.close()
     if !faults.isEmpty { return }
 
-    let before = try StoreImage(path)
+    let before = try StoreFingerprint(path)
     guard let store = try open(path, "the second open") else { return }
-    let change = try StoreImage(path).difference(from: before)
+    let change = try StoreFingerprint(path).difference(from: before)
     if let change { faults.append(StoreFault(.inconsistent, "the second open changed \(change)")) }
     if depth == .quick { return try store.close() }
     let after = try workOn(store, dump, expectation)

@@ -7,7 +7,7 @@ import StorageIO
 /// Dates would not tell: the clock of a file system stands still for milliseconds, and a store through a mapping need not
 /// move it at all. The lock file of LMDB is left out, which changes when anybody looks, and of the reserve only the
 /// size counts.
-struct StoreImage {
+struct StoreFingerprint {
   private struct Entry: Equatable {
     let byteCount: Int
     let checksum: UInt32
@@ -37,7 +37,7 @@ struct StoreImage {
   }
 
   /// The names of files that are not as in `other`; nil when there is none.
-  func difference(from other: StoreImage) -> String? {
+  func difference(from other: StoreFingerprint) -> String? {
     let names = Set(entries.keys).union(other.entries.keys).filter { entries[$0] != other.entries[$0] }
     return names.isEmpty ? nil : names.sorted().joined(separator: ", ")
   }

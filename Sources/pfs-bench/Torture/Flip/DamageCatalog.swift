@@ -1,0 +1,156 @@
+/// All damages of a layer in one order, which the seed decides: every process that tries some of them counts alike.
+struct DamageCatalog {
+  let stores: ReferenceStores
+  /// Where structures lie, by the name of the segment file.
+  let maps: [String: SegmentMap]
+  private let names: [String]
+  /// Flips, packed: file, byte, bit.
+  private var flips: [UInt64] = []
+  private var others: [DamageCase] = []
+  /// The flips that are one bit of every byte; they come first.
+  private(set) var firstPassCount = 0
+
+  private static let bitShift = 3
+  private static let fileShift = 48
+  /// Of pages without anything in them one byte in so many is flipped: they are holes, and hold nothing on a disk.
+  private static let holeStride = 512
+
+  var count: Int { flips.isEmpty ? others.count : flips.count }
+
+  init(_ stores: ReferenceStores, layer: DamageLayer.Kind, seed: UInt64) {
+    self.stores = stores
+    names = stores.reference.names
+    var maps: [String: SegmentMap] = [:]
+    for (position, name) in stores.reference.segmentNames.enumerated() {
+      maps[name] = SegmentMap(stores.reference[name], segment: DamageCatalog.segment(name) ?? UInt64(position + 1))
+    }
+    self.maps = maps
+    var random = SplitMix64(seed: seed ^ 0xF11B)
+    switch layer {
+    case .flip: addFlips(&random)
+    case .truncate: addOthers(&random)
+    }
+  }
+
+  subscript(_ number: Int) -> DamageCase {
+    if flips.isEmpty { return others[number] }
+    let packed = flips[number]
+    let place = Int(packed & (1 << UInt64(DamageCatalog.fileShift) - 1))
+    return DamageCase(
+      names[Int(packed >> UInt64(DamageCatalog.fileShift))],
+      .flip(offset: place >> DamageCatalog.bitShift, bit: place & (1 << DamageCatalog.bitShift - 1)))
+  }
+
+  /// The files of which the damage may have hit a record; nil when that cannot be said.
+  func filesHit(by damage: DamageCase) -> Set<UInt64>? {
+    guard let map = maps[damage.file] else { return [] }
+    var hit = map.files(in: damage.changedRange(of: stores.reference[damage.file].count))
+    switch damage.damage {
+    case .exchanged(let other), .duplicated(let other): hit.formUnion(maps[other]?.records.map(\.file) ?? [])
+    default: break
+    }
+    // A commit record, of file 0, may be of any of them.
+    return hit.contains(0) ? nil : hit
+  }
+
+  /// Whether the byte describes something: headers, manifests, tables, the index; not bytes of files or nothing.
+  func isStructure(_ name: String, _ offset: Int) -> Bool {
+    if name == ReferenceImage.index || name == "STORE" || name == "high-water" { return true }
+    guard let map = maps[name] else { return false }
+    return offset < SegmentMap.headerByteCount || map.footer?.contains(offset) == true
+      || map.record(at: offset)?.description.contains(offset) == true
+  }
+
+  private static func segment(_ name: String) -> UInt64? {
+    name.split(separator: "/").last?.split(separator: ".").first.flatMap { UInt64($0) }
+  }
+
+  // MARK: Flips
+
+  private mutating func addFlips(_ random: inout SplitMix64) {
+    var first: [UInt64] = []
+    var second: [UInt64] = []
+    for (file, name) in names.enumerated() {
+      let bytes = stores.reference[name]
+      func packed(_ offset: Int, _ bit: Int) -> UInt64 {
+        UInt64(file) << UInt64(DamageCatalog.fileShift) | UInt64(offset << DamageCatalog.bitShift | bit)
+      }
+      let isHole = DamageCatalog.holes(bytes, name)
+      for offset in bytes.indices {
+        if isHole[offset / DamageCase.pageByteCount] && offset % DamageCatalog.holeStride != 0 { continue }
+        let chosen = random.below(8)
+        first.append(packed(offset, chosen))
+        guard isStructure(name, offset) else { continue }
+        for bit in 0..<8 where bit != chosen { second.append(packed(offset, bit)) }
+      }
+    }
+    first.shuffle(&random)
+    second.shuffle(&random)
+    firstPassCount = first.count
+    flips = first + second
+  }
+
+  /// Which pages of a segment, or of what is set aside, are zeros throughout.
+  private static func holes(_ bytes: [UInt8], _ name: String) -> [Bool] {
+    let canHaveHoles = name.hasPrefix("segments/") || name == ReferenceImage.reserve
+    return stride(from: 0, to: bytes.count, by: DamageCase.pageByteCount).map { start in
+      canHaveHoles && bytes[start..<min(bytes.count, start + DamageCase.pageByteCount)].allSatisfy { $0 == 0 }
+    }
+  }
+
+  // MARK: Everything else
+
+  private mutating func addOthers(_ random: inout SplitMix64) {
+    for name in names where name != ReferenceImage.reserve {
+      let bytes = stores.reference[name]
+      for byteCount in cuts(name, bytes) { others.append(DamageCase(name, .cut(byteCount))) }
+      let pageCount = (bytes.count + DamageCase.pageByteCount - 1) / DamageCase.pageByteCount
+      for page in 0..<pageCount {
+        var damages: [DamageCase.Damage] = [.zeroedPage(page), .pageOfOnes(page), .olderPage(page), .foreignPage(page)]
+        for _ in 0..<3 { damages.append(.misplacedPage(page, from: random.below(pageCount))) }
+        others += damages.map { DamageCase(name, $0) }
+      }
+      for byteCount in [1, 63, 64, 128, 511, 512, 4095, 4096, 65_536] {
+        for isZero in [true, false] { others.append(DamageCase(name, .extended(byteCount, isZero: isZero))) }
+      }
+      others.append(DamageCase(name, .missing))
+      if stores.foreign.files[name] != nil { others.append(DamageCase(name, .foreign)) }
+    }
+    addWholeSegments()
+    let stores = stores
+    others.removeAll { $0.isNothing(stores) }
+    others.shuffle(&random)
+  }
+
+  private mutating func addWholeSegments() {
+    let segments = stores.reference.segmentNames
+    for (position, name) in segments.enumerated() {
+      for other in segments[(position + 1)...] { others.append(DamageCase(name, .exchanged(with: other))) }
+      for other in segments where other != name { others.append(DamageCase(name, .duplicated(as: other))) }
+      for free in ["0000000000000099.seg", "0000000000000002.seg~", "copy"] {
+        others.append(DamageCase(name, .duplicated(as: "segments/\(free)")))
+      }
+    }
+    others.append(DamageCase(ReferenceImage.index, .duplicated(as: ReferenceImage.indexLock)))
+    others.append(DamageCase("STORE", .exchanged(with: "high-water")))
+  }
+
+  /// Every 512 bytes where there is something, and around every structure.
+  private func cuts(_ name: String, _ bytes: [UInt8]) -> [Int] {
+    var places = Set(stride(from: 0, through: bytes.count, by: 512))
+    let isHole = DamageCatalog.holes(bytes, name)
+    places = places.filter {
+      $0 % DamageCase.pageByteCount == 0 || $0 >= bytes.count || !isHole[$0 / DamageCase.pageByteCount]
+    }
+    places.formUnion(maps[name]?.boundaries ?? [])
+    let around = places.flatMap { [$0 - 1, $0, $0 + 1] }
+    return Set(around).filter { (0..<bytes.count).contains($0) }.sorted()
+  }
+}
+
+extension Array {
+  fileprivate mutating func shuffle(_ random: inout SplitMix64) {
+    guard count > 1 else { return }
+    for index in (1..<count).reversed() { swapAt(index, random.below(index + 1)) }
+  }
+}

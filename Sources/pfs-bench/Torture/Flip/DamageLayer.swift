@@ -1,0 +1,178 @@
+import CommandSupport
+import Console
+import StorageIO
+import Synchronization
+
+/// The layers `flip` and `truncate`: every byte of every file of a store, every page, every length, and files that are
+/// missing, doubled, or in the place of others.
+enum DamageLayer {
+  enum Kind: String, Sendable {
+    case flip, truncate
+  }
+
+  static let partName = "flip-worker"
+
+  static let flip = TortureLayer(
+    "flip", "one bit of every byte of every file of a store, all bits where something is described", in: "/dev/shm"
+  ) { (run) throws(BenchFailure) in try DamageSupervisor(run, .flip).tryAll() }
+
+  static let truncate = TortureLayer(
+    "truncate", "files cut at every place, pages zeroed, misplaced, old or foreign, files missing or exchanged",
+    in: "/dev/shm"
+  ) { (run) throws(BenchFailure) in try DamageSupervisor(run, .truncate).tryAll() }
+}
+
+/// Starts workers, reads what they say, and takes note of how they end.
+final class DamageSupervisor: Sendable {
+  private let run: TortureRun
+  private let layer: DamageLayer.Kind
+  private let next = Mutex(0)
+
+  /// A worker that says nothing for so long hangs; between two damages it says something every second.
+  private static let silenceSeconds = 10.0
+  /// How many damages a process tries: what an index that met damage keeps open goes with it.
+  private static let pieceCount = 2_000
+
+  init(_ run: TortureRun, _ layer: DamageLayer.Kind) {
+    self.run = run
+    self.layer = layer
+  }
+
+  func tryAll() throws(BenchFailure) {
+    let workspace = run.workspace.path
+    try ReferenceStores.make(in: workspace, seed: run.settings.seed)
+    let catalog = DamageCatalog(try ReferenceStores(in: workspace), layer: layer, seed: run.settings.seed)
+    if let text = run.settings.replay {
+      guard let damage = DamageCase(text) else {
+        throw BenchFailure(.usage, "--replay '\(text)': no damage is so called")
+      }
+      guard catalog.stores.reference.files[damage.file] != nil else {
+        throw BenchFailure(.usage, "--replay '\(text)': the store has \(catalog.stores.reference.names)")
+      }
+      _ = try start(0, 0..<1, only: damage)
+      return
+    }
+    run.count("bytes of the store", catalog.stores.reference.files.values.reduce(0) { $0 + $1.count })
+    if catalog.firstPassCount > 0 { run.count("bytes to flip", catalog.firstPassCount) }
+    run.count("damages there are", catalog.count)
+    var end = catalog.count
+    if case .cases(let limit) = run.settings.budget { end = min(end, limit) }
+    let last = end
+    try ParallelWork.run(
+      count: run.settings.workerCount, workerCount: run.settings.workerCount, { () throws(BenchFailure) in }
+    ) { (_: Void, place) throws(BenchFailure) in
+      while let piece = self.nextPiece(below: last) { try self.attempt(piece, place) }
+    }
+    let tried = min(next.withLock { $0 }, last)
+    guard tried > 0, run.caseCount > 0 else { throw BenchFailure(.failed, "no damage was tried") }
+  }
+
+  private var secondsLeft: Double {
+    guard case .seconds(let limit) = run.settings.budget else { return 1e6 }
+    return limit - run.seconds
+  }
+
+  private func nextPiece(below end: Int) -> Range<Int>? {
+    guard secondsLeft > 0 else { return nil }
+    return next.withLock { next in
+      guard next < end else { return nil }
+      defer { next += DamageSupervisor.pieceCount }
+      return next..<min(end, next + DamageSupervisor.pieceCount)
+    }
+  }
+
+  /// Has the damages `numbers` tried, whatever becomes of the workers.
+  private func attempt(_ numbers: Range<Int>, _ place: Int) throws(BenchFailure) {
+    var rest = numbers
+    while !rest.isEmpty, secondsLeft > 0 {
+      let tally = try start(place, rest, only: nil)
+      guard !tally.isWhole else { return }
+      rest = min(tally.current + 1, rest.upperBound)..<rest.upperBound
+    }
+  }
+
+  private func start(_ place: Int, _ numbers: Range<Int>, only: DamageCase?) throws(BenchFailure) -> DamageTally {
+    try run.interruption.check()
+    let assignment = DamageWorker.Assignment(
+      layer, seed: run.settings.seed, run.workspace.path, place: place, numbers,
+      seconds: Int(max(1, min(secondsLeft, 1e6))), only: only)
+    let begin = MonotonicClock.seconds()
+    let outcome = try BenchFailure.translating { () throws(ConsoleFailure) in
+      let arguments = ["torture", DamageLayer.partName].map { Array($0.utf8) } + assignment.arguments
+      // A crash must not wait for a backtrace.
+      let child = try ChildProcess(
+        ProgramFile.path(), arguments, environment: ["SWIFT_BACKTRACE": "enable=no"])
+      return try child.forEachLine(silenceSeconds: DamageSupervisor.silenceSeconds, unless: { self.isInterrupted }) {
+        self.read($0)
+      }
+    }
+    try run.interruption.check()
+    let tally = try self.tally(assignment)
+    run.countCases(tally.doneCount)
+    for (name, count) in tally.figures.sorted(by: { $0.key < $1.key }) { run.count(name, count) }
+    if tally.isWhole && outcome.exitStatus == 0 { return tally }
+    try judge(outcome, tally, assignment, seconds: MonotonicClock.seconds() - begin)
+    return tally
+  }
+
+  private var isInterrupted: Bool {
+    do throws(BenchFailure) {
+      try run.interruption.check()
+      return false
+    } catch {
+      return true
+    }
+  }
+
+  private func tally(_ assignment: DamageWorker.Assignment) throws(BenchFailure) -> DamageTally {
+    do throws(SystemCallFailure) {
+      let file = try File.open(assignment.tally)
+      return DamageTally(try file.bytes(at: 0, byteCount: try file.status().byteCount))
+    } catch {
+      return DamageTally()
+    }
+  }
+
+  /// Takes note of a worker that did not come to its end.
+  private func judge(
+    _ outcome: ChildProcess.Outcome, _ tally: DamageTally, _ assignment: DamageWorker.Assignment, seconds: Double
+  ) throws(BenchFailure) {
+    let said = DisplayName.escaped(Array(outcome.standardError.prefix(2_000)))
+    guard tally.current >= 0, let signal = outcome.signal else {
+      throw BenchFailure(.failed, "a worker ended with status \(outcome.exitStatus ?? -1): \(said)")
+    }
+    let damage: DamageCase
+    if let only = assignment.only {
+      damage = only
+    } else {
+      let stores = try ReferenceStores(in: run.workspace.path)
+      damage = DamageCatalog(stores, layer: layer, seed: run.settings.seed)[tally.current]
+    }
+    run.countCases(1)
+    if signal == SignalWatcher.kill {
+      run.record(
+        Violation(
+          kind: .hang, message: "\(damage): nothing for \(Int(DamageSupervisor.silenceSeconds)) s",
+          replay: run.replay("\(damage)")))
+    } else {
+      run.record(
+        Violation(
+          kind: .crash, message: "\(damage): signal \(signal); \(said)", replay: run.replay("\(damage)")))
+    }
+  }
+
+  /// A line of a worker.
+  private func read(_ line: [UInt8]) {
+    let words = line.split(separator: UInt8(ascii: "\t"), maxSplits: 3).map { String(decoding: $0, as: UTF8.self) }
+    switch words.first {
+    case "violation" where words.count == 4:
+      run.record(
+        Violation(
+          kind: Violation.Kind(rawValue: words[1]) ?? .outcome, message: "\(words[2]): \(words[3])",
+          replay: run.replay(words[2])))
+    case "said" where words.count == 2:
+      do throws(ConsoleFailure) { try StandardStreams.write("  \(words[1])\n", to: .error) } catch {}
+    default: break
+    }
+  }
+}
