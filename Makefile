@@ -12,12 +12,12 @@ PACKAGES := liblmdb-dev zlib1g-dev libisal-dev libdeflate-dev libzstd-dev liblz4
 RELEASE := swift build --configuration release --static-swift-stdlib \
 	--explicit-target-dependency-import-check error --disable-local-rpath
 RELEASE_DIRECTORY := .build/release
-SOURCES := Package.swift Sources Tests
+SOURCES := Package.swift Sources Tests Fuzz/Targets
 # A crash that a test expects must not wait for a backtrace.
 TEST := SWIFT_BACKTRACE=enable=no PFS_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs \
 	PFS_BENCH_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs-bench swift test
 
-.PHONY: help deps build demo test test-unit test-thread test-address check format bench install uninstall clean
+.PHONY: help deps build demo test test-unit test-thread test-address fuzz check format bench install uninstall clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -50,6 +50,10 @@ test-address: deps ## Decoders under the address sanitizer
 	ASAN_OPTIONS="detect_leaks=0" SWIFT_BACKTRACE=enable=no \
 	swift test --sanitize=address --scratch-path .build/address --skip StateByteCountTests --filter \
 	'^(StorageIOTests|CodecsTests|YAMLTests|SegmentStoreTests\.(FormatTests|HostileManifestTests|RoundTripTests))'
+
+FUZZ_SECONDS ?= 60
+fuzz: deps ## Decoders under a coverage-guided fuzzer: make fuzz FUZZ_SECONDS=1800
+	Fuzz/run $(FUZZ_SECONDS)
 
 check: ## Formatting, layers and size of files
 	swift format lint --strict --recursive $(SOURCES)

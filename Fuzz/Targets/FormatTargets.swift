@@ -32,7 +32,8 @@ extension FuzzTarget {
           let decoded = try RecordHeader(
             decoding: form, segment: SegmentID(rawValue: reader.get(24)),
             offset: Int(clamping: reader.get(32, as: UInt64.self)), storePrefix: reader.get(40))
-          precondition(decoded.recordByteCount >= 128 && decoded.recordByteCount % 64 == 0, "\(decoded.recordByteCount)")
+          precondition(
+            decoded.recordByteCount >= 128 && decoded.recordByteCount % 64 == 0, "\(decoded.recordByteCount)")
         }
       }
     },
@@ -40,7 +41,8 @@ extension FuzzTarget {
       tolerating { () throws(FormatFailure) in
         let decoded = try Manifest(decoding: bytes)
         precondition(decoded.encoded() == bytes, "encoded otherwise")
-        for number in [0, decoded.partCount / 2, decoded.partCount - 1] where (0..<decoded.partCount).contains(number) {
+        let numbers = [0, decoded.partCount / 2, decoded.partCount - 1]
+        for number in numbers where (0..<decoded.partCount).contains(number) {
           let range = decoded.byteRange(ofPart: number)
           precondition(!range.isEmpty && range.upperBound <= decoded.byteCount, "part \(number) is \(range)")
           precondition(decoded.partIDs(number..<(number + 1)).count == 1, "part \(number) has no id")
@@ -86,12 +88,14 @@ private enum SegmentScan {
   static func run(_ bytes: [UInt8]) {
     guard case .success(let file) = file else { preconditionFailure("no file in /dev/shm") }
     var bytes = bytes
-    for start in stride(from: 0, through: bytes.count - 128, by: 64) where bytes[start..<(start + 4)].elementsEqual("PFR1".utf8) {
+    for start in stride(from: 0, through: bytes.count - 128, by: 64) {
+      guard bytes[start..<(start + 4)].elementsEqual("PFR1".utf8) else { continue }
       bytes[start + 24] = 1
       for index in 25..<48 { bytes[start + index] = 0 }
       for index in 0..<4 { bytes[start + 32 + index] = UInt8(truncatingIfNeeded: start >> (8 * index)) }
+      let header = start..<(start + 128)
       bytes.replaceSubrange(
-        start..<(start + 128), with: forms(Array(bytes[start..<(start + 128)]), byteCount: 128, checksumAt: 4, of: 8..<128)[1])
+        header, with: forms(Array(bytes[header]), byteCount: 128, checksumAt: 4, of: 8..<128)[1])
     }
     tolerating { () throws(StoreError) in
       try translating { () throws(SystemCallFailure) in

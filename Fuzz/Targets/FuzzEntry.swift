@@ -1,8 +1,6 @@
 // libFuzzer calls these two; its library brings `main`.
 
-#if canImport(Glibc)
 import Glibc
-#endif
 
 /// The target that FUZZ_TARGET names, found once.
 private let target: FuzzTarget = {
@@ -21,7 +19,8 @@ public func fuzzOneInput(_ data: UnsafePointer<UInt8>?, _ byteCount: Int) -> CIn
 
 @_cdecl("LLVMFuzzerInitialize")
 public func fuzzInitialize(
-  _ count: UnsafeMutablePointer<CInt>?, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>?
+  _ count: UnsafeMutablePointer<CInt>?,
+  _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>?
 ) -> CInt {
   // `fuzz list` for the script that runs all of them.
   if getenv("FUZZ_LIST") != nil {

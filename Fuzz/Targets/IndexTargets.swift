@@ -12,8 +12,10 @@ extension FuzzTarget {
       tolerating { () throws(FormatFailure) in
         switch kind % 12 {
         case 0, 8:
+          // Numbers beyond those that Swift has are taken for the largest.
           let entry = try FileEntry(decoding: fields)
-          precondition(entry.fields() == fields || fields[1] > 1 || fields[2..<8].contains { $0 != 0 }, "file entry")
+          let again = try FileEntry(decoding: entry.fields())
+          precondition(again.fields() == entry.fields(), "encoded otherwise")
         case 1: _ = try PartEntry(decoding: fields).recordByteCount
         case 2: _ = try SegmentEntry(decoding: fields).deadByteCount
         case 3: _ = try CommitEntry(decoding: fields)

@@ -156,13 +156,14 @@ struct MetaPages {
   /// again: it may have been damaged since.
   static func snapshot(_ number: Int, _ reader: PageReader) throws(LMDBError) -> Snapshot {
     let page = try reader.bytes(ofPage: UInt64(number))
-    func record(_ offset: Int, _ name: String) throws(LMDBError) -> TableRecord {
-      try TableRecord(Array(page[offset..<offset + tableByteCount]), of: name)
+    func record(_ offset: Int, _ name: String, _ order: TreePage.Order) throws(LMDBError) -> TableRecord {
+      try TableRecord(Array(page[offset..<offset + tableByteCount]), of: name, order)
     }
     return Snapshot(
       transactionNumber: page.number(at: transactionOffset, byteCount: 8),
       lastPage: try checkedLastPage(of: page, number: number, pageByteCount: UInt64(reader.pageByteCount)),
-      freeTable: try record(freeTableOffset, "of free pages"), mainTable: try record(mainTableOffset, "of tables"))
+      freeTable: try record(freeTableOffset, "of free pages", .integers),
+      mainTable: try record(mainTableOffset, "of tables", .bytes))
   }
 
   private static func damage(_ number: Int, _ text: String, code: Int32 = MDB_INVALID) -> LMDBError {

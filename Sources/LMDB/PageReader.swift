@@ -55,18 +55,28 @@ struct PageReader {
 /// What LMDB knows of one table (`MDB_db` in mdb.c).
 struct TableRecord {
   static let byteCount = 48
+  private static let flagsOffset = 4
   private static let depthOffset = 6
   private static let rootOffset = 40
   private static let noPage = UInt64.max
+  /// All that say how keys and values are ordered; the flags of the environment stand above them in a meta page.
+  private static let orderFlags: UInt64 = 0x7F
+  private static let integerKeyFlag: UInt64 = 0x08
 
   /// The number of pages from the root to a leaf, both counted.
   let depth: Int
   /// Nil when the table is empty.
   let root: UInt64?
 
-  init(_ bytes: [UInt8], of name: String) throws(LMDBError) {
+  /// - Parameter order: how the keys must be ordered.
+  init(_ bytes: [UInt8], of name: String, _ order: TreePage.Order = .bytes) throws(LMDBError) {
     guard bytes.count == Self.byteCount else {
       throw LMDBError(code: MDB_CORRUPTED, operation: "data.mdb", detail: "table \(name): \(bytes.count) bytes")
+    }
+    let flags = bytes.number(at: Self.flagsOffset, byteCount: 2) & Self.orderFlags
+    // LMDB would look for keys in another order than they lie in, and find none.
+    guard flags == (order == .integers ? Self.integerKeyFlag : 0) else {
+      throw LMDBError(code: MDB_CORRUPTED, operation: "data.mdb", detail: "table \(name): flags \(flags)")
     }
     depth = Int(bytes.number(at: Self.depthOffset, byteCount: 2))
     let number = bytes.number(at: Self.rootOffset, byteCount: 8)

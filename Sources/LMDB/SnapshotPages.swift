@@ -36,6 +36,10 @@ final class SnapshotPages {
     let path = try path(table, transaction)
     guard let leaf = try path.leaf(.at, key) else { return [] }
     let position = leaf.page.count(below: key, orEqual: false)
+    // A transaction that writes may have removed it; for any other it is there, and LMDB went another way.
+    if freePages == nil, position < leaf.page.entryCount, leaf.page.key(at: position).elementsEqual(key) {
+      throw LMDBError(damaged: leaf.page.number, "it has a key that is not found")
+    }
     // At the edge, the key that separates two leaves may be the one that is wrong.
     if position == 0, let low = leaf.low { _ = try path.leaf(.before, low) }
     if position == leaf.page.entryCount, let high = leaf.high { _ = try path.leaf(.at, high) }
@@ -49,8 +53,10 @@ final class SnapshotPages {
   ) throws(LMDBError) {
     let path = try path(table, transaction)
     var leaf = try path.leaf(.at, first)
-    while let high = leaf?.high {
-      if let last, last.lexicographicallyPrecedes(high) { return }
+    while let current = leaf, let high = current.high {
+      // Not by what stands above the leaves: a key that separates two of them may be the one that is wrong, and then lead
+      // past the second one those who look for a key in it.
+      if let last, !Array(current.page.key(at: current.page.entryCount - 1)).lexicographicallyPrecedes(last) { return }
       leaf = try path.leaf(.at, high)
     }
   }

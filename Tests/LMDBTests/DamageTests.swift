@@ -92,6 +92,52 @@ import Testing
     #expect(reportedCount > 0)
   }
 
+  @Test("a key that separates two leaves and is another is reported by whoever reads on from one to the next")
+  func separator() throws {
+    try fill(entryCount: 1_000)
+    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: dataPath)))
+    func number(_ offset: Int, _ byteCount: Int) -> Int {
+      bytes[offset..<(offset + byteCount)].reversed().reduce(0) { $0 << 8 | Int($1) }
+    }
+    let branch = try #require(stride(from: 8_192, to: bytes.count, by: 4_096).first { number($0 + 10, 2) == 1 })
+    // The last separator, so that the keys of the branch still rise.
+    let node = branch + number(branch + number(branch + 12, 2) - 2, 2)
+    let first = bytes[(node + 8)..<(node + 16)].reduce(0) { $0 << 8 | Int($1) }
+    try #require((500..<1_000).contains(first))
+    bytes[node + 8 + 2] ^= 0x80
+    try Data(bytes).write(to: URL(fileURLWithPath: dataPath))
+
+    let environment = try openEnvironment(in: directory, creates: false)
+    let table = try environment.openTables(["entries"], creates: false)[0]
+    let transaction = try environment.beginRead()
+    for lost in [first, first + 3, 999] {
+      #expect(try transaction.value(table, key(lost)) == nil, "the case that this test is about")
+      let found = failure { () throws(LMDBError) in _ = try transaction.entries(table, from: key(first), limit: 1) }
+      #expect(found?.isDamaged == true, "from \(lost): \(found?.description ?? "read")")
+    }
+  }
+
+  @Test("a flag that changes the order of keys is reported", arguments: 0..<7)
+  func tableFlags(bit: Int) throws {
+    try fill(entryCount: 10)
+    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: dataPath)))
+    let name = Array("entries".utf8)
+    // Behind the name, the record of the table; its flags stand in its fifth byte.
+    let place = try #require(bytes.indices.dropLast(64).first { bytes[$0..<($0 + name.count)].elementsEqual(name) })
+    bytes[place + name.count + 4] ^= 1 << UInt8(bit)
+    try Data(bytes).write(to: URL(fileURLWithPath: dataPath))
+    let found = failure { () throws(LMDBError) in
+      let environment = try openEnvironment(in: directory, creates: false)
+      let table = try environment.openTables(["entries"], creates: false)[0]
+      let transaction = try environment.beginRead()
+      for number in 0..<10 where try transaction.value(table, key(number)) == nil {
+        _ = try transaction.neighbours(table, key(number))
+        Issue.record("key \(number) is not found, and nothing is said")
+      }
+    }
+    #expect(found?.isDamaged == true, "bit \(bit): \(found?.description ?? "read")")
+  }
+
   @Test("a sound file that is shorter than its last page number is not taken for a cut one")
   func unwrittenPages() throws {
     let pageByteCount: Int

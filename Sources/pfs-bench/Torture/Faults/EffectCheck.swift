@@ -4,8 +4,9 @@ struct EffectCheck {
   let start: StoreState
 
   /// What was there and what was acknowledged is there; what was under way is there or gone; nothing else is.
-  func check(_ state: StoreState, after ending: TortureProgram.Ending) throws(CaseFailure) {
-    let acknowledged = ending.acknowledged
+  /// - Parameter ending: How it ended; nil when nobody was told.
+  func check(_ state: StoreState, after ending: TortureProgram.Ending?) throws(CaseFailure) {
+    let acknowledged = ending?.acknowledged ?? []
     var deletable: Set<String> = []
     var storable: Set<String> = []
     switch scenario.effect {
@@ -34,7 +35,7 @@ struct EffectCheck {
     for (id, name) in acknowledged where deletable.contains(name) {
       try CaseFailure.demand(state.files[id] == nil, .lost, "'\(name)' (id \(id)) was deleted and is back")
     }
-    if ending.succeeded {
+    if ending?.succeeded == true {
       let missing = storable.subtracting(added.values).union(deletable.subtracting(deleted.values))
       try CaseFailure.demand(missing.isEmpty, .lost, "nothing was done about \(missing.sorted())")
     }

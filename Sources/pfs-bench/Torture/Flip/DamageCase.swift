@@ -13,6 +13,10 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
     case misplacedPage(Int, from: Int)
     /// As it was some changes before: a write that was lost.
     case olderPage(Int)
+    /// Two of them.
+    case olderPages(Int, Int)
+    /// All pages but the two meta pages.
+    case olderButForMeta
     /// As another store has it, to which the same was done.
     case foreignPage(Int)
     case missing
@@ -37,6 +41,8 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
     case .pageOfOnes(let page): "ones:\(file):\(page)"
     case .misplacedPage(let page, let other): "misplaced:\(file):\(page):\(other)"
     case .olderPage(let page): "older:\(file):\(page)"
+    case .olderPages(let page, let other): "older-pair:\(file):\(page):\(other)"
+    case .olderButForMeta: "older-but-meta:\(file)"
     case .foreignPage(let page): "foreign-page:\(file):\(page)"
     case .missing: "missing:\(file)"
     case .duplicated(let name): "duplicated:\(file):\(name)"
@@ -64,6 +70,8 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
     case ("ones", 3): damage = .pageOfOnes(numbers[0])
     case ("misplaced", 4): damage = .misplacedPage(numbers[0], from: numbers[1])
     case ("older", 3): damage = .olderPage(numbers[0])
+    case ("older-pair", 4): damage = .olderPages(numbers[0], numbers[1])
+    case ("older-but-meta", 2): damage = .olderButForMeta
     case ("foreign-page", 3): damage = .foreignPage(numbers[0])
     case ("missing", 2): damage = .missing
     case ("duplicated", 3): damage = .duplicated(as: words[2])
@@ -79,6 +87,21 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
     return false
   }
 
+  /// Whether the store has what is to be damaged.
+  func isPossible(_ stores: ReferenceStores) -> Bool {
+    guard let bytes = stores.reference.files[file] else { return false }
+    switch damage {
+    case .flip, .zeroedPage, .pageOfOnes, .misplacedPage, .olderPage, .foreignPage:
+      let range = changedRange(of: bytes.count)
+      return !range.isEmpty && bytes.indices.contains(range.lowerBound) && range.upperBound <= bytes.count
+    case .cut(let byteCount): return (0...bytes.count).contains(byteCount)
+    case .extended(let byteCount, _): return (0...(1 << 30)).contains(byteCount)
+    case .exchanged(let other): return stores.reference.files[other] != nil
+    case .olderPages, .olderButForMeta: return stores.older.files[file] != nil
+    case .missing, .duplicated, .foreign: return true
+    }
+  }
+
   /// Whether it may leave no sign that there was something: then a rebuild, which knows only the segments, cannot say what
   /// is gone. A verification, which has the index, can.
   var canLeaveNoTrace: Bool {
@@ -91,15 +114,21 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
   /// The bytes of the file that are different afterwards, up to `byteCount` of them; all for whole files.
   func changedRange(of byteCount: Int) -> Range<Int> {
     switch damage {
-    case .flip(let offset, _): offset..<(offset + 1)
+    case .flip(let offset, _): max(0, offset)..<max(0, offset) + 1
     case .cut(let rest): min(rest, byteCount)..<byteCount
     case .extended: byteCount..<byteCount
     case .zeroedPage(let page), .pageOfOnes(let page), .misplacedPage(let page, _), .olderPage(let page),
       .foreignPage(let page):
-      page * DamageCase.pageByteCount..<min(byteCount, (page + 1) * DamageCase.pageByteCount)
-    case .missing, .exchanged, .foreign: 0..<byteCount
+      DamageCase.range(ofPage: page, byteCount)
+    case .missing, .exchanged, .foreign, .olderPages, .olderButForMeta: 0..<byteCount
     case .duplicated: 0..<0
     }
+  }
+
+  /// Empty where the file has no such page.
+  private static func range(ofPage page: Int, _ byteCount: Int) -> Range<Int> {
+    guard (0...(1 << 30)).contains(page), page * pageByteCount < byteCount else { return 0..<0 }
+    return page * pageByteCount..<min(byteCount, (page + 1) * pageByteCount)
   }
 
   // MARK: Doing it
@@ -130,6 +159,12 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
       case .foreign:
         try parent.removeFile(name)
         try ReferenceImage.write(stores.foreign[file], to: path)
+      case .olderPages, .olderButForMeta:
+        let target = try File.open(path, .write)
+        for page in olderPages(stores) {
+          let old = DamageCase(file, .olderPage(page))
+          try target.write(old.page(bytes, stores), at: old.changedRange(of: bytes.count).lowerBound)
+        }
       case .zeroedPage, .pageOfOnes, .misplacedPage, .olderPage, .foreignPage:
         try File.open(path, .write).write(page(bytes, stores), at: changedRange(of: bytes.count).lowerBound)
       }
@@ -144,11 +179,27 @@ struct DamageCase: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// The pages that are as they were, of those that have changed since.
+  private func olderPages(_ stores: ReferenceStores) -> [Int] {
+    let changed = DamageCase.changedPages(of: file, stores)
+    switch damage {
+    case .olderPages(let page, let other): return changed.filter { $0 == page || $0 == other }
+    case .olderButForMeta: return changed.filter { $0 > 1 }
+    default: return []
+    }
+  }
+
+  /// The pages of a file that are not what they were before the last changes.
+  static func changedPages(of file: String, _ stores: ReferenceStores) -> [Int] {
+    let pageCount = (stores.reference[file].count + pageByteCount - 1) / pageByteCount
+    return (0..<pageCount).filter { !DamageCase(file, .olderPage($0)).isNothing(stores) }
+  }
+
   /// The new bytes of a page, as many as the file has there.
   private func page(_ bytes: [UInt8], _ stores: ReferenceStores) -> [UInt8] {
     let range = changedRange(of: bytes.count)
     func part(_ bytes: [UInt8], _ page: Int) -> [UInt8] {
-      let start = min(page * DamageCase.pageByteCount, bytes.count)
+      let start = min(max(0, page) * DamageCase.pageByteCount, bytes.count)
       let found = Array(bytes[start..<min(bytes.count, start + range.count)])
       return found + [UInt8](repeating: 0, count: range.count - found.count)
     }

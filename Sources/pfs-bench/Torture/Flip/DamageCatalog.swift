@@ -4,6 +4,7 @@ struct DamageCatalog {
   /// Where structures lie, by the name of the segment file.
   let maps: [String: SegmentMap]
   private let names: [String]
+  private var structures: [String: [Bool]] = [:]
   /// Flips, packed: file, byte, bit.
   private var flips: [UInt64] = []
   private var others: [DamageCase] = []
@@ -17,7 +18,8 @@ struct DamageCatalog {
 
   var count: Int { flips.isEmpty ? others.count : flips.count }
 
-  init(_ stores: ReferenceStores, layer: DamageLayer.Kind, seed: UInt64) {
+  /// - Parameter file: Nil for all damages, otherwise those of one file.
+  init(_ stores: ReferenceStores, layer: DamageLayer.Kind, seed: UInt64, file: String? = nil) {
     self.stores = stores
     names = stores.reference.names
     var maps: [String: SegmentMap] = [:]
@@ -25,11 +27,19 @@ struct DamageCatalog {
       maps[name] = SegmentMap(stores.reference[name], segment: DamageCatalog.segment(name) ?? UInt64(position + 1))
     }
     self.maps = maps
+    for name in names {
+      structures[name] = DamageCatalog.structure(name, byteCount: stores.reference[name].count, maps[name])
+    }
     var random = SplitMix64(seed: seed ^ 0xF11B)
     switch layer {
     case .flip: addFlips(&random)
     case .truncate: addOthers(&random)
     }
+    guard let file else { return }
+    others.removeAll { $0.file != file }
+    let position = names.firstIndex(of: file).map { UInt64($0) }
+    flips.removeAll { $0 >> UInt64(DamageCatalog.fileShift) != position }
+    firstPassCount = min(firstPassCount, flips.count)
   }
 
   subscript(_ number: Int) -> DamageCase {
@@ -54,11 +64,16 @@ struct DamageCatalog {
   }
 
   /// Whether the byte describes something: headers, manifests, tables, the index; not bytes of files or nothing.
-  func isStructure(_ name: String, _ offset: Int) -> Bool {
-    if name == ReferenceImage.index || name == "STORE" || name == "high-water" { return true }
-    guard let map = maps[name] else { return false }
-    return offset < SegmentMap.headerByteCount || map.footer?.contains(offset) == true
-      || map.record(at: offset)?.description.contains(offset) == true
+  func isStructure(_ name: String, _ offset: Int) -> Bool { structures[name]?[offset] ?? false }
+
+  private static func structure(_ name: String, byteCount: Int, _ map: SegmentMap?) -> [Bool] {
+    guard let map else {
+      return [Bool](repeating: [ReferenceImage.index, "STORE", "high-water"].contains(name), count: byteCount)
+    }
+    var flags = [Bool](repeating: false, count: byteCount)
+    let ranges = [0..<SegmentMap.headerByteCount] + map.records.map(\.description) + (map.footer.map { [$0] } ?? [])
+    for range in ranges { for offset in range.clamped(to: flags.indices) { flags[offset] = true } }
+    return flags
   }
 
   private static func segment(_ name: String) -> UInt64? {
@@ -76,11 +91,12 @@ struct DamageCatalog {
         UInt64(file) << UInt64(DamageCatalog.fileShift) | UInt64(offset << DamageCatalog.bitShift | bit)
       }
       let isHole = DamageCatalog.holes(bytes, name)
+      let isStructure = structures[name] ?? []
       for offset in bytes.indices {
         if isHole[offset / DamageCase.pageByteCount] && offset % DamageCatalog.holeStride != 0 { continue }
         let chosen = random.below(8)
         first.append(packed(offset, chosen))
-        guard isStructure(name, offset) else { continue }
+        guard isStructure[offset] else { continue }
         for bit in 0..<8 where bit != chosen { second.append(packed(offset, bit)) }
       }
     }
@@ -117,6 +133,14 @@ struct DamageCatalog {
       if stores.foreign.files[name] != nil { others.append(DamageCase(name, .foreign)) }
     }
     addWholeSegments()
+    // Writes that were lost together, such as those of one transaction.
+    let index = ReferenceImage.index
+    let changed = DamageCase.changedPages(of: index, stores)
+    others.append(DamageCase(index, .olderButForMeta))
+    for page in changed {
+      // Both meta pages are all that has happened since: a device that loses it all keeps no promise.
+      for other in changed where other > max(page, 1) { others.append(DamageCase(index, .olderPages(page, other))) }
+    }
     let stores = stores
     others.removeAll { $0.isNothing(stores) }
     others.shuffle(&random)

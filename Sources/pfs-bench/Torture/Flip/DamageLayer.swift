@@ -41,17 +41,20 @@ final class DamageSupervisor: Sendable {
   func tryAll() throws(BenchFailure) {
     let workspace = run.workspace.path
     try ReferenceStores.make(in: workspace, seed: run.settings.seed)
-    let catalog = DamageCatalog(try ReferenceStores(in: workspace), layer: layer, seed: run.settings.seed)
+    let stores = try ReferenceStores(in: workspace)
+    var file: String?
     if let text = run.settings.replay {
-      guard let damage = DamageCase(text) else {
-        throw BenchFailure(.usage, "--replay '\(text)': no damage is so called")
+      guard DamageCase(text)?.isPossible(stores) ?? (stores.reference.files[text] != nil) else {
+        throw BenchFailure(
+          .usage, "--replay '\(text)': neither a damage nor one of the files \(stores.reference.names)")
       }
-      guard catalog.stores.reference.files[damage.file] != nil else {
-        throw BenchFailure(.usage, "--replay '\(text)': the store has \(catalog.stores.reference.names)")
+      if DamageCase(text) != nil {
+        _ = try start(0, 0..<1)
+        return
       }
-      _ = try start(0, 0..<1, only: damage)
-      return
+      file = text
     }
+    let catalog = DamageCatalog(stores, layer: layer, seed: run.settings.seed, file: file)
     run.count("bytes of the store", catalog.stores.reference.files.values.reduce(0) { $0 + $1.count })
     if catalog.firstPassCount > 0 { run.count("bytes to flip", catalog.firstPassCount) }
     run.count("damages there are", catalog.count)
@@ -85,17 +88,17 @@ final class DamageSupervisor: Sendable {
   private func attempt(_ numbers: Range<Int>, _ place: Int) throws(BenchFailure) {
     var rest = numbers
     while !rest.isEmpty, secondsLeft > 0 {
-      let tally = try start(place, rest, only: nil)
+      let tally = try start(place, rest)
       guard !tally.isWhole else { return }
       rest = min(tally.current + 1, rest.upperBound)..<rest.upperBound
     }
   }
 
-  private func start(_ place: Int, _ numbers: Range<Int>, only: DamageCase?) throws(BenchFailure) -> DamageTally {
+  private func start(_ place: Int, _ numbers: Range<Int>) throws(BenchFailure) -> DamageTally {
     try run.interruption.check()
     let assignment = DamageWorker.Assignment(
       layer, seed: run.settings.seed, run.workspace.path, place: place, numbers,
-      seconds: Int(max(1, min(secondsLeft, 1e6))), only: only)
+      seconds: Int(max(1, min(secondsLeft, 1e6))), only: run.settings.replay ?? "")
     let begin = MonotonicClock.seconds()
     let outcome = try BenchFailure.translating { () throws(ConsoleFailure) in
       let arguments = ["torture", DamageLayer.partName].map { Array($0.utf8) } + assignment.arguments
@@ -141,13 +144,13 @@ final class DamageSupervisor: Sendable {
     guard tally.current >= 0, let signal = outcome.signal else {
       throw BenchFailure(.failed, "a worker ended with status \(outcome.exitStatus ?? -1): \(said)")
     }
-    let damage: DamageCase
-    if let only = assignment.only {
-      damage = only
-    } else {
-      let stores = try ReferenceStores(in: run.workspace.path)
-      damage = DamageCatalog(stores, layer: layer, seed: run.settings.seed)[tally.current]
-    }
+    let stores = try ReferenceStores(in: run.workspace.path)
+    let only = DamageCase(assignment.only)
+    let damage =
+      only
+      ?? DamageCatalog(
+        stores, layer: layer, seed: run.settings.seed, file: assignment.only.isEmpty ? nil : assignment.only
+      )[tally.current]
     run.countCases(1)
     if signal == SignalWatcher.kill {
       run.record(

@@ -17,21 +17,21 @@ struct DamageWorker {
     let place: Int
     let numbers: Range<Int>
     let seconds: Int
-    /// One damage only, in place of those of the catalog.
-    let only: DamageCase?
+    /// One damage only, in place of those of the catalog, or those of one file; all when it is empty.
+    let only: String
 
     var arguments: [[UInt8]] {
       let words =
         [
           layer.rawValue, "\(seed)", "\(place)", "\(numbers.lowerBound)", "\(numbers.upperBound)", "\(seconds)",
-          only?.description ?? "",
+          only,
         ]
       return words.map { Array($0.utf8) } + [workspace.bytes]
     }
 
     init(
       _ layer: DamageLayer.Kind, seed: UInt64, _ workspace: FilePath, place: Int, _ numbers: Range<Int>, seconds: Int,
-      only: DamageCase?
+      only: String
     ) {
       self.layer = layer
       self.seed = seed
@@ -50,7 +50,7 @@ struct DamageWorker {
       else { throw BenchFailure(.usage, "\(DamageLayer.partName) is started by 'torture flip' and 'torture truncate'") }
       self.init(
         layer, seed: seed, FilePath(bytes: last), place: place, begin..<end, seconds: seconds,
-        only: DamageCase(words[6]))
+        only: words[6])
     }
 
     var directory: FilePath { workspace.appending("worker-\(place)") }
@@ -59,6 +59,7 @@ struct DamageWorker {
 
   private let assignment: Assignment
   private let catalog: DamageCatalog
+  private let only: DamageCase?
   private let check: DamageCheck
   private let store: FilePath
   private let tallyFile: File
@@ -80,7 +81,10 @@ struct DamageWorker {
   private init(_ assignment: Assignment) throws(BenchFailure) {
     self.assignment = assignment
     let stores = try ReferenceStores(in: assignment.workspace)
-    catalog = DamageCatalog(stores, layer: assignment.layer, seed: assignment.seed)
+    only = DamageCase(assignment.only)
+    catalog = DamageCatalog(
+      stores, layer: assignment.layer, seed: assignment.seed,
+      file: assignment.only.isEmpty || only != nil ? nil : assignment.only)
     store = assignment.directory.appending("store")
     let directory = assignment.directory
     tallyFile = try BenchFailure.translating { () throws(SystemCallFailure) in
@@ -106,7 +110,7 @@ struct DamageWorker {
       }
       tally.current = number
       try save()
-      try attempt(assignment.only ?? catalog[number], number)
+      try attempt(only ?? catalog[number], number)
       tally.doneCount += 1
     }
     try closeHeld()
@@ -124,7 +128,7 @@ struct DamageWorker {
   // MARK: One damage
 
   private mutating func attempt(_ damage: DamageCase, _ number: Int) throws(BenchFailure) {
-    let isThorough = !damage.isFlip || assignment.only != nil
+    let isThorough = !damage.isFlip || only != nil
     if !isThorough, try attemptNarrowly(damage, number) { return }
     try closeHeld()
     let area = damage.file.split(separator: "/").first.map(String.init) ?? damage.file
@@ -230,7 +234,7 @@ struct DamageWorker {
       let text = DisplayName.escaped(message)
       try BenchCommand.print("violation\t\(kind.rawValue)\t\(damage)\t\(text)\n")
     }
-    if assignment.only != nil {
+    if only != nil {
       for error in outcome.errors {
         try BenchCommand.print("said\t\(error.code): \(DisplayName.escaped(error.message))\n")
       }

@@ -118,6 +118,13 @@ struct FaultyDiskSweep: Sendable {
     run.count("bad writes and flushes: tried")
   }
 
+  // MARK: Power
+
+  func meetPowerLoss(share: Double) throws(BenchFailure) {
+    guard let image = images[.plain] else { return }
+    try PowerLoss(run, base, image).meet(share: share)
+  }
+
   // MARK: Again
 
   /// Whether it was a case of a faulty disk.
@@ -132,6 +139,10 @@ struct FaultyDiskSweep: Sendable {
       return true
     }
     let words = text.split(separator: " ")
+    if words.count == 2, words[0] == PowerLoss.prefix, let number = Int(words[1]) {
+      try PowerLoss(run, base, image).replay(number)
+      return true
+    }
     guard words.count == 3, words[0] == "disk-read", let offset = Int(words[2]) else { return false }
     try withDisks(image, workerCount: 1) { (disk, stage, copy) throws(BenchFailure) in
       try disk.mount()

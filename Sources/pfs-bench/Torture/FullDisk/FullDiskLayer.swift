@@ -20,6 +20,7 @@ enum FullDiskLayer {
     let faulty = try FaultyDiskSweep(run, sweep)
     try faulty.meetBadBlocks(share: 0.55)
     try faulty.meetBadWrites(share: 0.75)
+    try faulty.meetPowerLoss(share: 1)
   }
 }
 
@@ -28,7 +29,7 @@ struct FillSweep: Sendable {
   private let run: TortureRun
   private let program: TortureProgram
   private let library: FaultLibrary
-  private let sources: FaultSources
+  let sources: FaultSources
   let starts: FaultStarts
   /// Levels above the first at which a command succeeds.
   private static let spareLevelCount = 8
