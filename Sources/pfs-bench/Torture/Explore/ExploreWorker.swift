@@ -191,7 +191,13 @@ final class ExploreWorker {
   // MARK: A crash while the store is put right
 
   private func exploreRecovery(_ base: NestedBase) throws(BenchFailure) {
-    let (points, _) = try recoveryPoints(of: base.state)
+    let points: [CrashPoint]
+    do throws(BenchFailure) { points = try recoveryPoints(of: base.state).0 } catch {
+      guard error.code == .different else { throw error }
+      let here = ExploreCase(task.workload, [base.crash])
+      violationCount += 1
+      return try say(.violation(.outcome, case: here.text, message: "open and close: \(error.message)"))
+    }
     count("recoveries with crashes in them")
     count("crash points", points.count)
     for (index, point) in points.enumerated() {
