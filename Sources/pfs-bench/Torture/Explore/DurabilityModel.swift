@@ -14,11 +14,15 @@ struct DurabilityModel {
   private var syncs: [(extent: CallLog.Extent, event: Int)] = []
   private var directorySyncs: [(object: CallLog.Object, event: Int)] = []
   private var marks: [String] = []
+  /// Syncs of files whose paths contain it do nothing.
+  private let blindSpot: String?
   private var hasChanged = true
   private var points: [CrashPoint] = []
+  private var overwritten: [String] = []
 
   /// - Parameter base: What was there before the process came, durable.
-  private init(base: CrashState) {
+  private init(base: CrashState, blindSpot: String?) {
+    self.blindSpot = blindSpot
     var tree = DirectoryTree()
     var files: [DirectoryTree.Node: FileHistory] = [:]
     var count = 1
@@ -45,14 +49,17 @@ struct DurabilityModel {
     nodes = [:]
   }
 
-  /// All points of `log`, and the texts of its marks.
+  /// All points of `log`, the texts of its marks, and the pages that were written over through a mapping.
+  /// - Parameter blindSpot: Syncs of files whose paths contain this, and of directories whose paths with `/.` behind them
+  ///   do, are taken to do nothing, as if the engine did not make them: what it promises is then broken, and that has to
+  ///   be seen.
   static func crashPoints(
-    of log: CallLog, base: CrashState = CrashState()
-  ) throws(BenchFailure) -> (points: [CrashPoint], marks: [String]) {
-    var model = DurabilityModel(base: base)
+    of log: CallLog, base: CrashState = CrashState(), blindSpot: String? = nil
+  ) throws(BenchFailure) -> (points: [CrashPoint], marks: [String], overwritten: [String]) {
+    var model = DurabilityModel(base: base, blindSpot: blindSpot)
     for (index, event) in log.events.enumerated() { try model.apply(event, index) }
     model.addPoint("at the end")
-    return (model.points, model.marks)
+    return (model.points, model.marks, model.overwritten)
   }
 
   private mutating func addPoint(_ reason: String) {
@@ -72,7 +79,13 @@ struct DurabilityModel {
       }
       if isDurable { try endSync(CallLog.Extent(object: object, offset: offset, byteCount: bytes.count), index + 1) }
     case .page(let object, let number, let bytes):
-      try change(object, index, isMetadata: { _ in false }) { $0.setPage(number, bytes, event: index) }
+      var isOverwritten = false
+      try change(object, index, isMetadata: { _ in false }) { file in
+        isOverwritten = file.isOverwritten(number, by: bytes)
+        file.setPage(number, bytes, event: index)
+      }
+      // Segments are appended to: what is in them is changed by nothing but zeros, when it is taken back.
+      if isOverwritten { overwritten.append("page \(number) of \(path(of: try node(object, index)))") }
     case .size(let object, let byteCount):
       try change(object, index, isMetadata: { _ in true }) { $0.resize(to: byteCount, event: index) }
     case .zero(let extent):
@@ -160,6 +173,7 @@ struct DurabilityModel {
     let node = try node(extent.object, event)
     let shown = path(of: node)
     addPoint("in a sync of \(shown)")
+    if isBlind(shown) { return }
     files[node]?.makeDurable(extent.offset..<extent.end, before: event)
     names.makeDurable(node, before: event, isDirectory: false)
     hasChanged = true
@@ -175,7 +189,9 @@ struct DurabilityModel {
     let node = try node(object, index)
     let shown = path(of: node)
     addPoint("in a sync of directory \(shown)")
-    names.makeDurable(node, before: directorySyncs.remove(at: began).event, isDirectory: true)
+    let event = directorySyncs.remove(at: began).event
+    if isBlind("\(shown)/.") { return }
+    names.makeDurable(node, before: event, isDirectory: true)
     hasChanged = true
     addPoint("after a sync of directory \(shown)")
   }
@@ -198,6 +214,8 @@ struct DurabilityModel {
     hasChanged = true
     addPoint("after \(change.text)")
   }
+
+  private func isBlind(_ shown: String) -> Bool { blindSpot.map { shown.contains($0) } ?? false }
 
   /// For people.
   private func path(of node: DirectoryTree.Node) -> String {

@@ -28,12 +28,9 @@ final class ExploreLayer: Sendable {
 
   /// Of the states of a second, with which the share of a workload is reckoned when the budget is in seconds.
   private static let assumedStatesOfSecond = 200
-  private static let statesOfWorkload = 64...2000
+  private static let statesOfWorkload = 40...2000
   private static let boundedLength = 3
-  private static let randomWorkloadCount = 500
   private static let randomOperationCounts = 20..<61
-  /// A random workload has so many times the operations of a bounded one, and gets so many times the states.
-  private static let randomShare = 4
   /// Of each three workloads one is random, until the bounded ones are all done.
   private static let randomInterval = 3
   private static let shrunkKindCount = 3
@@ -55,8 +52,8 @@ final class ExploreLayer: Sendable {
     case .seconds(let seconds):
       stateCount = Int(min(seconds, 1e9)) * ExploreLayer.assumedStatesOfSecond * run.settings.workerCount
     }
-    let shareCount = bounded.count + ExploreLayer.randomShare * ExploreLayer.randomWorkloadCount
-    let share = stateCount / shareCount
+    // A bounded one rarely has so many; the random ones get the rest.
+    let share = stateCount / bounded.count
     statesOfWorkload = min(
       max(share, ExploreLayer.statesOfWorkload.lowerBound), ExploreLayer.statesOfWorkload.upperBound)
     let limit = if case .cases(let count) = run.settings.budget { count } else { Int.max }
@@ -102,8 +99,7 @@ final class ExploreLayer: Sendable {
         let workload = Workload.random(
           seed: generator.next() >> 32, operationCount: counts.lowerBound + generator.below(counts.count))
         task = ExploreTask(
-          directory: directory, workload: workload, seed: run.settings.seed,
-          stateCount: statesOfWorkload * ExploreLayer.randomShare)
+          directory: directory, workload: workload, seed: run.settings.seed, stateCount: statesOfWorkload)
       }
       if plan.stateCount != .max {
         task.stateCount = min(task.stateCount, plan.stateCount)

@@ -104,7 +104,8 @@ struct ExploreProcess: Sendable {
       .split(separator: "\n").last.map { DisplayName.escaped(String($0)) } ?? ""
     if let status = ending.exitStatus {
       guard status == BenchFailure.Code.different.exitStatus else {
-        throw BenchFailure(.failed, "torture \(ExploreTask.partName) ended with \(status): \(said)")
+        let code: BenchFailure.Code = status == BenchFailure.Code.usage.exitStatus ? .usage : .failed
+        throw BenchFailure(code, "torture \(ExploreTask.partName) ended with \(status): \(said)")
       }
       return (ExploreFinding(kind: .outcome, found: ExploreCase(task.workload, []), message: "no crash: \(said)"), nil)
     }

@@ -15,6 +15,7 @@ struct ExploreTask: Sendable {
     OptionTable.Option("from", value: "N", help: "Only crashes after this operation was begun."),
     OptionTable.Option("skip", value: "N", help: "Goes over so many states: they have been looked at."),
     OptionTable.Option("stop", value: "N", help: "Ends after so many violations."),
+    OptionTable.Option("blind", value: "TEXT", help: "As if nobody synced the files whose paths contain it."),
     OptionTable.Option("until", value: "SECONDS", help: "Ends when the monotonic clock says so."),
   ])
 
@@ -27,6 +28,8 @@ struct ExploreTask: Sendable {
   var skippedCount = 0
   var violationLimit = 3
   var untilSeconds: Int?
+  /// For tests of the explorer: see ``DurabilityModel/crashPoints(of:base:blindSpot:)``.
+  var blindSpot: String?
 
   init(directory: FilePath, workload: Workload, seed: UInt64, stateCount: Int) {
     self.directory = directory
@@ -65,6 +68,7 @@ struct ExploreTask: Sendable {
     violationLimit = try integer("stop", 3)
     let until = try integer("until", 0)
     untilSeconds = until == 0 ? nil : until
+    blindSpot = try text("blind")
   }
 
   var arguments: [String] {
@@ -72,6 +76,7 @@ struct ExploreTask: Sendable {
     if let onlyCase { words += ["--case", onlyCase.text] } else { words += ["--workload", workload.text] }
     words += ["--states", "\(stateCount)", "--from", "\(firstOperation)", "--skip", "\(skippedCount)"]
     words += ["--stop", "\(violationLimit)"]
+    if let blindSpot { words += ["--blind", blindSpot] }
     if let untilSeconds { words += ["--until", "\(untilSeconds)"] }
     return words
   }

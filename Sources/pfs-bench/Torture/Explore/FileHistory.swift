@@ -107,6 +107,11 @@ struct FileHistory: Sendable {
     if offset + bytes.count > byteCount { setSize(offset + bytes.count, event) }
   }
 
+  /// Whether a page that was mapped has come to hold other bytes than zeros where there were other bytes than zeros.
+  func isOverwritten(_ number: Int, by bytes: [UInt8]) -> Bool {
+    zip(newestPage(number).bytes, bytes).contains { old, new in old != 0 && new != 0 && old != new }
+  }
+
   mutating func setPage(_ number: Int, _ bytes: [UInt8], event: Int) { set(number, PageBytes(bytes), event) }
 
   mutating func zero(_ range: Range<Int>, event: Int) {

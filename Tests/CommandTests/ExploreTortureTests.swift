@@ -1,0 +1,84 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `pfs-bench torture explore`, on few states: that it looks at what it says, and sees what it has to see.
+@Suite("Torture: explore") struct ExploreTortureTests {
+  @Test("looks at as many states as it was told, of all kinds, finds nothing and leaves nothing behind")
+  func states() throws {
+    try Sandbox.use { sandbox in
+      let result = try explore(sandbox, "--budget", "240", "--json", "--workers", "2")
+      expectDone(result)
+      let report = try #require(try JSONSerialization.jsonObject(with: Data(result.standardOutput)) as? [String: Any])
+      let figures = try #require(report["figures"] as? [String: Int])
+      #expect(report["violation_count"] as? Int == 0)
+      #expect(try #require(figures["unique states"]) >= 150, "\(figures)")
+      #expect(figures["unique states"] == report["cases"] as? Int)
+      #expect(try #require(figures["crash points"]) >= 30, "\(figures)")
+      for name in ["bounded workloads", "states of the ordered model of directories"] {
+        #expect(try #require(figures[name]) > 0, "\(figures)")
+      }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: sandbox.work.text).isEmpty)
+    }
+  }
+
+  @Test("ends in time, and says what it has seen")
+  func seconds() throws {
+    try Sandbox.use { sandbox in
+      let result = try explore(sandbox, "--budget", "1s", "--workers", "1")
+      expectDone(result)
+      #expect(String(decoding: result.standardOutput, as: UTF8.self).contains("unique states: "))
+      #expect(try FileManager.default.contentsOfDirectory(atPath: sandbox.work.text).isEmpty)
+    }
+  }
+
+  @Test("replays one state, of a crash and of a crash in the recovery from it")
+  func replay() throws {
+    try Sandbox.use { sandbox in
+      for state in ["1/init,put:a:tiny|20|o-", "1/init,put:a:tiny|20|o-|0|o-"] {
+        let result = try explore(sandbox, "--replay", state)
+        #expect([0, 2].contains(result.exitStatus), "\(result)")
+      }
+      for wrong in ["init|", "1/init|0", "1/init,fly|0|o", "1/init|0|x", "1/init|99999|o", "1/init|0|o+999"] {
+        let result = try explore(sandbox, "--replay", wrong)
+        #expect(result.exitStatus == 2 && result.standardOutput.isEmpty, "\(wrong): \(result)")
+      }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: sandbox.work.text).isEmpty)
+    }
+  }
+
+  /// The syncs of an engine are what its promises stand on: without those of one file, there are states that break them.
+  @Test(
+    "sees when a sync is missing: of segments, of the index, of the names of segments, of the store's name",
+    arguments: [".seg", "data.mdb", "segments/.", "above/."])
+  func blind(spot: String) throws {
+    try Sandbox.use { sandbox in
+      func violations(_ arguments: String...) throws -> [String] {
+        let directory = sandbox.work / "w\(arguments.count)"
+        try FileManager.default.createDirectory(atPath: directory.text, withIntermediateDirectories: false)
+        let result = try bench(
+          sandbox,
+          ["explore-worker", "--directory", directory.text, "--workload", "1/init,put:a:small", "--states", "400"]
+            + arguments)
+        expectDone(result)
+        return String(decoding: result.standardOutput, as: UTF8.self).split(separator: "\n").map(String.init)
+          .filter { $0.hasPrefix("violation\t") }
+      }
+      let seen = try violations("--blind", spot)
+      #expect(!seen.isEmpty)
+      let unharmed = try violations()
+      #expect(unharmed.isEmpty)
+    }
+  }
+
+  private func explore(_ sandbox: Sandbox, _ arguments: String...) throws -> CommandResult {
+    try bench(sandbox, ["explore", "--store-dir", sandbox.work.text] + arguments)
+  }
+
+  private func bench(_ sandbox: Sandbox, _ arguments: [String]) throws -> CommandResult {
+    try Command(
+      Sandbox.executable.parent / "pfs-bench", ["torture"] + arguments, environment: sandbox.environment,
+      workingDirectory: sandbox.work
+    ).run()
+  }
+}
