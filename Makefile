@@ -55,6 +55,14 @@ FUZZ_SECONDS ?= 60
 fuzz: deps ## Decoders under a coverage-guided fuzzer: make fuzz FUZZ_SECONDS=1800
 	Fuzz/run $(FUZZ_SECONDS)
 
+# A build of its own: nothing of the defects is in any other. As root, since full disks are real ones.
+MUTANTS := swift build --configuration release --static-swift-stdlib --scratch-path .build/mutants -Xswiftc -DPFS_MUTANTS
+mutants: deps ## Seed one defect after another, each of which the torture must see
+	$(MUTANTS) --product pfs
+	$(MUTANTS) --product pfs-bench
+	$(MUTANTS) --product FaultInjection
+	.build/mutants/release/pfs-bench torture mutants --budget 2h
+
 check: ## Formatting, layers and size of files
 	swift format lint --strict --recursive $(SOURCES)
 	@.ci/check-layers

@@ -23,7 +23,7 @@ public enum Mutant: String, CaseIterable, Sendable {
   case punchBeforeDelete = "M6-punch-before-delete"
   /// M7: a put returns before its group is synced and committed.
   case acknowledgeBeforeCommit = "M7-acknowledge-before-commit"
-  /// M9: what lies behind the end that the index knows is left in a segment that is taken over.
+  /// M9: what a dead writer left behind the end that the index knows is taken for used.
   case trustTail = "M9-trust-tail"
   /// M11: a sync that failed is tried again, and believed.
   case retryFailedSync = "M11-retry-failed-sync"
@@ -37,8 +37,6 @@ public enum Mutant: String, CaseIterable, Sendable {
   case noSegmentNameSync = "no-segment-name-sync"
   /// A new segment has its name before its header.
   case nameBeforeHeader = "name-before-header"
-  /// A full segment gets its footer before its records are durable.
-  case sealBeforeSync = "seal-before-sync"
   /// The records of a group whose commit failed stay in the segment.
   case keepRecordsOfFailedCommit = "keep-records-of-failed-commit"
 

@@ -65,12 +65,22 @@ struct Recovery: Sendable {
           }
           continue
         }
-        if entry.state == .open && !Mutant.trustTail.isActive { try cut(id, at: entry.usedByteCount) }
+        if entry.state == .open {
+          if Mutant.trustTail.isActive { entry.usedByteCount = try end(of: id) }
+          try cut(id, at: entry.usedByteCount)
+        }
         entry.owner = WriterID(rawValue: 0)
         try index.segments.set(id, entry, in: transaction)
         freed.insert(id)
       }
       return freed
+    }
+  }
+
+  /// For a seeded defect.
+  private func end(of id: SegmentID) throws(StoreError) -> Int {
+    try translating { () throws(SystemCallFailure) in
+      try store.segmentDirectory.status(of: id.fileName).byteCount & ~(Format.alignment - 1)
     }
   }
 

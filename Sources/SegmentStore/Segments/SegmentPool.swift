@@ -303,7 +303,7 @@ final class SegmentPool: Sendable {
   /// Never appends into what lies behind the end that the index knows: it is of no use to anybody.
   private func reopen(_ id: SegmentID, _ tail: Int) throws(SystemCallFailure) -> File {
     let file = try directory.open(id.fileName, [.write, .noFollow])
-    if try file.status().byteCount > tail, !Mutant.trustTail.isActive { try file.truncate(to: tail) }
+    if try file.status().byteCount > tail { try file.truncate(to: tail) }
     return file
   }
 
@@ -313,7 +313,7 @@ final class SegmentPool: Sendable {
     _ appender: SegmentAppender, _ perform: (IndexJob) throws(StoreError) -> Void
   ) throws(StoreError) {
     // The records first: a footer on the device says that they are there.
-    if !Mutant.sealBeforeSync.isActive { try perform(IndexJob(syncing: [appender.segment]) { (_, _) in }) }
+    try perform(IndexJob(syncing: [appender.segment]) { (_, _) in })
     let usedByteCount = try appender.seal()
     let recordCount = appender.recordCount
     let id = appender.segment

@@ -16,7 +16,7 @@ extension Mutant {
   var trials: [MutantTrial] {
     switch self {
     case .noSegmentSync, .syncAfterCommit, .noDirectorySync, .noIndexSync, .punchBeforeDelete, .trustTail,
-      .makeStoreInPlace, .noParentSyncAtInit, .noSegmentNameSync, .nameBeforeHeader, .sealBeforeSync:
+      .makeStoreInPlace, .noParentSyncAtInit, .noSegmentNameSync, .nameBeforeHeader:
       [MutantTrial("explore", 2000), MutantTrial("explore", 10_000)]
     case .keepUnfinishedFiles: [MutantTrial("kill", 200), MutantTrial("explore", 2000)]
     case .noTombstone, .forgetHighWater: [MutantTrial("explore", 2000), MutantTrial("kill", 400)]
