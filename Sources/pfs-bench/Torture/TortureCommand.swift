@@ -26,12 +26,12 @@ struct TortureLayer: Sendable {
 /// `pfs-bench torture`: tries to break stores, and says what broke.
 enum TortureCommand {
   static let layers: [TortureLayer] = [
-    KillLayer.layer, IOErrorLayer.layer, FullDiskLayer.layer,
+    KillLayer.layer, IOErrorLayer.layer, FullDiskLayer.layer
   ]
 
   /// What this program starts itself with, in processes of their own, to do a part of a layer.
   static let parts: [String: @Sendable ([[UInt8]]) throws(BenchFailure) -> Void] = [
-    FaultyFileSystem.partName: FaultyFileSystem.serve,
+    FaultyFileSystem.partName: FaultyFileSystem.serve
   ]
 
   private static let help = CommandHelp(
