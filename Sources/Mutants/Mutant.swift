@@ -35,8 +35,6 @@ public enum Mutant: String, CaseIterable, Sendable {
   case noParentSyncAtInit = "no-parent-sync-at-init"
   /// The name of a new segment is not made durable before the index relies on it.
   case noSegmentNameSync = "no-segment-name-sync"
-  /// A new segment has its name before its header.
-  case nameBeforeHeader = "name-before-header"
   /// The records of a group whose commit failed stay in the segment.
   case keepRecordsOfFailedCommit = "keep-records-of-failed-commit"
 

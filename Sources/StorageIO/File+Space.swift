@@ -1,6 +1,5 @@
 import CKernels
 import Glibc
-import Mutants
 
 /// Space, durability and names of an open file.
 extension File {
@@ -11,7 +10,6 @@ extension File {
   /// All or nothing: what a failed reservation kept is given back, because ext4 keeps it.
   public func allocate(_ range: Range<Int>) throws(SystemCallFailure) {
     let sizeBefore = try status().byteCount
-    if Mutant.sparseInsteadOfReserved.isActive { return try truncate(to: max(sizeBefore, range.upperBound)) }
     do throws(SystemCallFailure) {
       try retrying("fallocate", subject) {
         pfs_allocate(descriptor, Int64(range.lowerBound), Int64(range.count))

@@ -187,11 +187,11 @@ final class SegmentAppender: @unchecked Sendable {
       let ahead = min(segmentByteCount, max(end, allocatedEnd + SegmentAppender.allocationStepByteCount))
       do throws(SystemCallFailure) {
         do throws(SystemCallFailure) {
-          try file.allocate(allocatedEnd..<ahead)
+          try allocate(allocatedEnd..<ahead)
           allocatedEnd = ahead
         } catch  where error.isNoSpace && end < ahead {
           // The last free blocks are as good as any.
-          try file.allocate(allocatedEnd..<end)
+          try allocate(allocatedEnd..<end)
           allocatedEnd = end
         }
       } catch  where error.isNotSupported && mapping == nil {
@@ -209,6 +209,11 @@ final class SegmentAppender: @unchecked Sendable {
     let ahead = min(allocatedEnd, max(end, populatedEnd + SegmentAppender.populationStepByteCount))
     try translating { () throws(SystemCallFailure) in try mapping.populateForWriting(populatedEnd..<ahead) }
     populatedEnd = ahead
+  }
+
+  private func allocate(_ range: Range<Int>) throws(SystemCallFailure) {
+    if Mutant.sparseInsteadOfReserved.isActive { return try file.truncate(to: range.upperBound) }
+    try file.allocate(range)
   }
 
   private func overwrite(_ bytes: [UInt8], at offset: Int) throws(StoreError) {

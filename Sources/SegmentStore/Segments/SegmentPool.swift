@@ -293,9 +293,8 @@ final class SegmentPool: Sendable {
       try directory.sync()
       return file
     }
-    if Mutant.nameBeforeHeader.isActive { try made.publish(under: id.fileName, in: directory) }
     try fill(made)
-    if !Mutant.nameBeforeHeader.isActive { try made.publish(under: id.fileName, in: directory) }
+    try made.publish(under: id.fileName, in: directory)
     if !Mutant.noSegmentNameSync.isActive { try directory.sync() }
     return made
   }

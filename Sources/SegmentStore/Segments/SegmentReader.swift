@@ -103,8 +103,8 @@ final class SegmentReader: Sendable {
       throw StoreError(.corrupt, "\(entry.place): \(error)")
     }
     guard header.kind == .part, header.part == part, header.codec == entry.codec, header.digest == entry.digest,
-      header.storedByteCount == entry.storedByteCount,
-      header.rawByteCount == entry.rawByteCount || Mutant.believeLengths.isActive
+      header.storedByteCount == entry.storedByteCount && header.rawByteCount == entry.rawByteCount
+        || Mutant.believeLengths.isActive
     else {
       throw StoreError(
         .corrupt,

@@ -44,6 +44,7 @@ enum ConcurrentWorker {
     let (isMapped, hasQuota) = (first % 2 == 0, first / 2 % 4 == 1)
     try HistoryStore.make(at: path, hasQuota: hasQuota)
     var expected: [Int: UInt64] = [:]
+    var highestID = 0
     let store = try BenchFailure.translating { () throws(StoreError) in
       try Store(at: path, HistoryStore.configuration(isMapped: isMapped))
     }
@@ -53,12 +54,13 @@ enum ConcurrentWorker {
       for violation in outcome.violations { try say(violation.kind, number, violation.message) }
       if let judgement = HistoryJudgement.of(outcome.events) { try say(judgement.kind, number, judgement.message) }
       expected.merge(outcome.remaining) { first, _ in first }
+      highestID = max(highestID, outcome.highestID)
       try say("history \(number) \(outcome.events.count) \(outcome.operationCount) \(outcome.refusedCount)")
     }
     do throws(StoreError) { try store.close() } catch {
       try say(.outcome, cases.last ?? 0, "closing the store: \(error)")
     }
-    for (kind, message) in HistoryStore.check(path, scratch: scratch, expected: expected) {
+    for (kind, message) in HistoryStore.check(path, scratch: scratch, expected: expected, highestID: highestID) {
       try say(kind, cases.last ?? 0, message)
     }
     try say("end")

@@ -27,9 +27,13 @@ enum HistoryStore {
 
   /// Opens the store at the end, when nobody else uses it: it must have what the histories ended with, whole, and nothing
   /// else. Then checks all that is in it.
-  /// - Parameter expected: ids, with the number of the content of each.
+  /// - Parameters:
+  ///   - expected: ids, with the number of the content of each.
+  ///   - highestID: the highest that was ever given out.
   /// - Returns: What is wrong.
-  static func check(_ path: FilePath, scratch: FilePath, expected: [Int: UInt64]) -> [(Violation.Kind, String)] {
+  static func check(
+    _ path: FilePath, scratch: FilePath, expected: [Int: UInt64], highestID: Int
+  ) -> [(Violation.Kind, String)] {
     var wrong: [(Violation.Kind, String)] = []
     do {
       let store = try Store(at: path, configuration(isMapped: true))
@@ -57,10 +61,37 @@ enum HistoryStore {
         if case .finding(let finding) = event { wrong.append((.inconsistent, "verify in the end: \(finding)")) }
       }
       try store.close()
+      if wrong.isEmpty { wrong = try checkRebuilds(path, scratch: scratch, ids, highestID: highestID) }
     } catch {
       wrong.append((.unopenable, "the store in the end: \(error)"))
     }
     return wrong
+  }
+
+  /// Makes the index anew, which must change nothing; and once more when all files are deleted, and no segment remembers
+  /// their ids.
+  private static func checkRebuilds(
+    _ path: FilePath, scratch: FilePath, _ ids: [Int], highestID: Int
+  ) throws -> [(Violation.Kind, String)] {
+    _ = try Store.rebuild(at: path)
+    var store = try Store(at: path, configuration(isMapped: true))
+    let found = try store.files(limit: 1 << 16)
+    let foundIDs = found.filter { $0.status == .ready }.map { Int($0.id.rawValue) }
+    if foundIDs != ids { return [(.lost, "a rebuild in the end finds \(foundIDs), there were \(ids)")] }
+    for file in found { try store.delete(file.id) }
+    try store.close()
+    _ = try Store.rebuild(at: path)
+    store = try Store(at: path, configuration(isMapped: true))
+    let left = try store.files(limit: 1 << 16)
+    if let file = left.first { return [(.lost, "file \(file.id) was deleted, and is back after a rebuild")] }
+    let source = scratch.appending("last")
+    try Tree.write(HistoryContent.bytes(1, byteCount: 100), to: source)
+    let last = try store.put(.file(source), as: FileName(Array("last".utf8)))
+    try store.close()
+    if last.id.rawValue <= highestID {
+      return [(.inconsistent, "id \(last.id) after a rebuild, \(highestID) was given out before")]
+    }
+    return []
   }
 }
 
@@ -80,6 +111,14 @@ struct ThreadHistory: Sendable {
       violations += actor.violations
       operationCount += actor.operationCount
       refusedCount += actor.refusedCount
+    }
+
+    /// The highest id that was given out.
+    var highestID: Int {
+      events.reduce(0) { highest, event in
+        guard case .added(let versions) = event.step else { return highest }
+        return versions.reduce(highest) { max($0, $1.id) }
+      }
     }
 
     /// What is there in the end.

@@ -41,7 +41,8 @@ struct ProcessHistory: Sendable {
     let found = state.withLock { $0 }
     for violation in found.outcome.violations { record(violation.kind, violation.message) }
     if let judgement = HistoryJudgement.of(found.outcome.events) { record(judgement.kind, judgement.message) }
-    let wrong = HistoryStore.check(stage.store, scratch: stage.scratch, expected: found.outcome.remaining)
+    let wrong = HistoryStore.check(
+      stage.store, scratch: stage.scratch, expected: found.outcome.remaining, highestID: found.outcome.highestID)
     for (kind, message) in wrong { record(kind, message) }
     run.count("histories")
     run.count("operations", found.outcome.operationCount)

@@ -16,19 +16,21 @@ extension Mutant {
   var trials: [MutantTrial] {
     switch self {
     case .noSegmentSync, .syncAfterCommit, .noDirectorySync, .noIndexSync, .punchBeforeDelete, .trustTail,
-      .makeStoreInPlace, .noParentSyncAtInit, .noSegmentNameSync, .nameBeforeHeader:
+      .makeStoreInPlace, .noParentSyncAtInit, .noSegmentNameSync:
       [MutantTrial("explore", 2000), MutantTrial("explore", 10_000)]
     case .keepUnfinishedFiles: [MutantTrial("kill", 200), MutantTrial("explore", 2000)]
-    case .noTombstone, .forgetHighWater: [MutantTrial("explore", 2000), MutantTrial("kill", 400)]
+    case .noTombstone: [MutantTrial("explore", 2000), MutantTrial("kill", 400)]
     case .retryFailedSync, .ignoreFailedSync, .keepRecordsOfFailedCommit:
       [MutantTrial("io-error", 400), MutantTrial("io-error", 3000)]
-    case .noDigestOnGet, .noValueChecksum, .believeLengths, .noDigestOnVerify, .noFooterChecksum, .noIndexSums:
+    case .noDigestOnGet, .noValueChecksum, .believeLengths, .noDigestOnVerify, .noFooterChecksum:
       [MutantTrial("flip", 600), MutantTrial("flip", 6000)]
-    case .noIndexFileCheck: [MutantTrial("truncate", 400), MutantTrial("flip", 6000)]
-    case .sparseInsteadOfReserved: [MutantTrial("full-disk", 60), MutantTrial("full-disk", 300)]
+    // The layer has whole pages, too: zeroed, swapped, stale, foreign.
+    case .noIndexFileCheck, .noIndexSums: [MutantTrial("truncate", 1000), MutantTrial("truncate", 6000)]
+    case .sparseInsteadOfReserved: [MutantTrial("full-disk", 12), MutantTrial("full-disk", 60)]
     case .ignoreMemoryLimit, .holdMemoryAndWait: [MutantTrial("memory", 60), MutantTrial("memory", 300)]
-    case .acknowledgeBeforeCommit, .reusePartIDs, .believePartialFile, .believeSource, .ignoreQuota,
-      .keepDeadReaders, .deleteWithoutWaiting, .publishOneByOne, .takeLivingForDead, .rebuildWhileInUse:
+    case .acknowledgeBeforeCommit, .reusePartIDs, .forgetHighWater, .believePartialFile,
+      .believeSource, .ignoreQuota, .keepDeadReaders, .deleteWithoutWaiting, .publishOneByOne, .takeLivingForDead,
+      .rebuildWhileInUse:
       [MutantTrial("concurrent", 100), MutantTrial("concurrent", 600)]
     }
   }
