@@ -36,6 +36,24 @@ import Testing
     }
   }
 
+  @Test("stores nothing when a directory cannot be listed", arguments: ["EMFILE", "EIO"])
+  func unlisted(error: String) throws {
+    try Sandbox.use { sandbox in
+      let names = try makeFiles(sandbox, count: 1)
+      try (sandbox.work / "tree").makeDirectory()
+      try (sandbox.work / "tree" / "x").write("x")
+      try sandbox.done("init")
+      let fault = Fault(.error(error), at: ["open"], path: "/tree/.", number: 1)
+      let log = sandbox.root / "work" / "log"
+      let result = try fault.applied(
+        to: sandbox.command(["put", "--batch", "-r", "tree"] + names), log: log
+      ).run()
+      #expect(try LoggedCall.all(in: log).contains(where: \.isMet))
+      expectFailure(result, 1, of: "put", says: "nothing of the batch was stored")
+      #expect(try sandbox.list().isEmpty)
+    }
+  }
+
   @Test("is all there or not at all after kill -9 at any moment", arguments: 1...3 as ClosedRange<UInt64>)
   func killed(seed: UInt64) throws {
     try Sandbox.use { sandbox in

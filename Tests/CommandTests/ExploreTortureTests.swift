@@ -7,14 +7,14 @@ import Testing
   @Test("looks at as many states as it was told, of all kinds, finds nothing and leaves nothing behind")
   func states() throws {
     try Sandbox.use { sandbox in
-      let result = try explore(sandbox, "--budget", "240", "--json", "--workers", "2")
+      let result = try explore(sandbox, "--budget", "80", "--json", "--workers", "2")
       expectDone(result)
       let report = try #require(try JSONSerialization.jsonObject(with: Data(result.standardOutput)) as? [String: Any])
       let figures = try #require(report["figures"] as? [String: Int])
       #expect(report["violation_count"] as? Int == 0)
-      #expect(try #require(figures["unique states"]) >= 150, "\(figures)")
+      #expect(try #require(figures["unique states"]) >= 60, "\(figures)")
       #expect(figures["unique states"] == report["cases"] as? Int)
-      #expect(try #require(figures["crash points"]) >= 30, "\(figures)")
+      #expect(try #require(figures["crash points"]) >= 20, "\(figures)")
       for name in ["bounded workloads", "states of the ordered model of directories"] {
         #expect(try #require(figures[name]) > 0, "\(figures)")
       }
@@ -53,21 +53,17 @@ import Testing
     arguments: [".seg", "data.mdb", "segments/.", "above/."])
   func blind(spot: String) throws {
     try Sandbox.use { sandbox in
-      func violations(_ arguments: String...) throws -> [String] {
-        let directory = sandbox.work / "w\(arguments.count)"
-        try FileManager.default.createDirectory(atPath: directory.text, withIntermediateDirectories: false)
-        let result = try bench(
-          sandbox,
-          ["explore-worker", "--directory", directory.text, "--workload", "1/init,put:a:small", "--states", "400"]
-            + arguments)
-        expectDone(result)
-        return String(decoding: result.standardOutput, as: UTF8.self).split(separator: "\n").map(String.init)
-          .filter { $0.hasPrefix("violation\t") }
-      }
-      let seen = try violations("--blind", spot)
-      #expect(!seen.isEmpty)
-      let unharmed = try violations()
-      #expect(unharmed.isEmpty)
+      let directory = sandbox.work / "worker"
+      try FileManager.default.createDirectory(atPath: directory.text, withIntermediateDirectories: false)
+      let result = try bench(
+        sandbox,
+        [
+          "explore-worker", "--directory", directory.text, "--workload", "1/init,put:a:small", "--states", "400",
+          "--stop", "1", "--blind", spot,
+        ])
+      expectDone(result)
+      let lines = String(decoding: result.standardOutput, as: UTF8.self).split(separator: "\n")
+      #expect(lines.contains { $0.hasPrefix("violation\t") }, "\(result)")
     }
   }
 

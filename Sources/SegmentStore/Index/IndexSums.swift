@@ -124,7 +124,8 @@ extension Index {
   private func keptSums(in transaction: borrowing ReadTransaction) throws(StoreError) -> IndexSums? {
     guard let sums: IndexSums = try transaction.entry(meta, Index.sumsKey) else { return nil }
     let number = try number(of: transaction)
-    guard sums.transactionNumber == number else {
+    // LMDB takes the number first and the roots then: between the two a writer may have put newer ones there.
+    guard sums.transactionNumber >= number else {
       throw damage("the newest transaction is \(number), its tables are of \(sums.transactionNumber)")
     }
     return sums

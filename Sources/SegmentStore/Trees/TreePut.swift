@@ -61,7 +61,7 @@ private struct TreePut {
     let files = ParallelFiles<TreeFile>(cancellation: cancellation)
     let walk = TreeWalk(storeStatus: try TreeWalk.status(of: store.path)) { (path, error) throws(StoreError) in
       // All or nothing; but that a store does not hold itself is no failure.
-      if group != nil && error.code == .unusableFile { throw error }
+      if group != nil && error.code != .invalidArgument { throw error }
       files.countFailure()
       onFailed(path, error)
     }

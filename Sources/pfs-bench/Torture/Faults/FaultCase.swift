@@ -44,6 +44,7 @@ struct FaultCase {
     result.place = "\(point.fault.action.text) \(point.fault.repeats.rawValue) at \(met.map { "\($0)" } ?? "no call")"
     result.place += ": \(ending)"
     try checkEnding(ending, point, isMet: result.isMet)
+    try checkSync(ending, point, met)
     if point.recoveryNumber > 0 { try killRecovery(point.recoveryNumber, &result) }
     if case .makes = scenario.effect { try checkMaking(ending) }
     let mayBeDamaged = ending.isUnknown || (scenario.effect == .rebuilds && !ending.succeeded)
@@ -79,6 +80,16 @@ struct FaultCase {
     if status != 0 && status != 3 {
       try CaseFailure.demand(ending.errorText.hasPrefix("pfs: "), .outcome, "it does not say why")
     }
+  }
+
+  /// What was to be stored or deleted is not said to be where a sync of segment or index failed.
+  private func checkSync(
+    _ ending: TortureProgram.Ending, _ point: FaultPoint, _ met: LoggedCall?
+  ) throws(CaseFailure) {
+    guard let met, met.call == "fdatasync", point.scenario.effect.isDurable else { return }
+    let isOfData = met.path.contains("/segments/") || met.path.hasSuffix("/index/data.mdb")
+    try CaseFailure.demand(
+      !(isOfData && ending.succeeded), .silent, "exit status 0, though a sync of what counts had failed")
   }
 
   /// Kills the next command, which recovers, too.

@@ -13,6 +13,14 @@ struct FaultScenario: Hashable, Sendable {
     case nothing
     /// It makes the index anew, which may be asked for again.
     case rebuilds
+
+    /// Whether it promises that something is on the device.
+    var isDurable: Bool {
+      switch self {
+      case .stores, .storesTogether, .deletes: true
+      case .makes, .nothing, .rebuilds: false
+      }
+    }
   }
 
   /// What the store is like before.

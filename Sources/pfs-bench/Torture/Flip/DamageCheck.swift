@@ -104,8 +104,12 @@ struct DamageCheck {
       let named = outcome.attempt("look-up of '\(file.name)'", [.indexDamaged]) { (_) throws(StoreError) in
         try store.files(named: file.name)
       }
-      if let named, !named.contains(file) {
+      guard let named, !named.contains(file) else { continue }
+      if !named.contains(where: { $0.id == file.id && $0.name == file.name }) {
         outcome.violate(.silent, "'\(file.name)' (id \(file.id)) is not found by its name, and nothing is said")
+      } else if outcome.errors.isEmpty {
+        // Where the list has said that the table is not what it was, a look-up of one entry need not say it again.
+        outcome.violate(.silent, "'\(file.name)' (id \(file.id)) has other dates or sizes, and nothing is said")
       }
     }
   }

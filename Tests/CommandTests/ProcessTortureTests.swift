@@ -1,0 +1,92 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The layers of `pfs-bench torture` that start pfs itself, with budgets of a few seconds: that each tries what it is there
+/// for, finds nothing, and leaves nothing behind.
+@Suite("Torture of commands") struct ProcessTortureTests {
+  @Test("fails system calls one by one, and finds nothing")
+  func ioError() throws {
+    let report = try torture("io-error", "--budget", "60")
+    #expect(report.figure("points there are") > 5000)
+    #expect(report.figure("faults that came") > 30)
+    #expect(report.figure("done again without a fault, and nothing excused") > 10)
+    #expect(report.figure("every point tried, up to a clean run") == 0)
+  }
+
+  @Test("kills commands at every change and at random, and finds nothing")
+  func kill() throws {
+    let report = try torture("kill", "--budget", "60")
+    #expect(report.figure("seams there are") > 500)
+    #expect(report.figure("kills at a seam") > 15)
+    #expect(report.figure("kills of a recovery") > 0)
+    #expect(report.figure("rounds of kills at random, each checked") > 15)
+    #expect(report.figure("kills at random") > 15)
+  }
+
+  @Test(
+    "fills disks to the block, has them fail, and takes their power away, and finds nothing",
+    .enabled(if: LoopFileSystem.isAvailable, "\(LoopFileSystem.requirement)"))
+  func fullDisk() throws {
+    let report = try torture("full-disk", "--budget", "80")
+    #expect(report.figure("ext4: levels tried") > 5)
+    #expect(report.figure("tmpfs: levels tried") > 5)
+    #expect(report.figure("bad blocks: met") > 3)
+    #expect(report.figure("bad writes and flushes: met") > 3)
+    #expect(report.figure("power loss: states") > 5)
+  }
+
+  @Test("says that a case it does not know is none, and that a pfs that loses what it stores does")
+  func seesNothing() throws {
+    try Sandbox.use { sandbox in
+      let unknown = try Torture.run(sandbox, "io-error", "--replay", "no such case")
+      #expect(unknown.exitStatus == 2, "\(unknown)")
+      // It says that it has stored something, and has not.
+      let liar = sandbox.work / "pfs"
+      try liar.write(
+        Data(
+          "#!/bin/sh\ncase \"$*\" in *'put --batch'*) exit 0;; esac\nexec '\(Sandbox.executable.text)' \"$@\"\n".utf8))
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: liar.text)
+      let lost = try Torture.run(
+        sandbox, "io-error", "--pfs", liar.text, "--replay", "put-batch EIO:fdatasync:once:: 1 0")
+      #expect(lost.exitStatus == 3, "\(lost)")
+      #expect(lost.errorText.contains("nothing was done about"), "\(lost)")
+    }
+  }
+
+  private func torture(_ arguments: String...) throws -> Torture.Report {
+    try Sandbox.use { sandbox in
+      let result = try Torture.run(sandbox, arguments + ["--json", "--store-dir", sandbox.work.text])
+      #expect(result.exitStatus == 0, "\(result)")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: sandbox.work.text).isEmpty)
+      return try Torture.Report(result)
+    }
+  }
+}
+
+/// Runs `pfs-bench torture`.
+enum Torture {
+  struct Report {
+    private let figures: [String: Any]
+
+    init(_ result: CommandResult) throws {
+      let report = try #require(
+        try JSONSerialization.jsonObject(with: Data(result.standardOutput)) as? [String: Any], "\(result)")
+      figures = try #require(report["figures"] as? [String: Any])
+      #expect(report["violation_count"] as? Int == 0)
+    }
+
+    func figure(_ name: String) -> Int { figures[name] as? Int ?? -1 }
+  }
+
+  static func run(_ sandbox: Sandbox, _ arguments: String...) throws -> CommandResult {
+    try run(sandbox, arguments)
+  }
+
+  static func run(_ sandbox: Sandbox, _ arguments: [String]) throws -> CommandResult {
+    try Command(
+      Sandbox.executable.parent / "pfs-bench", ["torture"] + arguments, environment: sandbox.environment,
+      workingDirectory: sandbox.work
+    ).run(timeoutSeconds: 120)
+  }
+}
