@@ -61,7 +61,8 @@ let package = Package(
       name: "pfs", dependencies: ["SegmentStore", "StorageIO", "CommandSupport", "Console", "YAML"],
       swiftSettings: swiftSettings),
     .executableTarget(
-      name: "pfs-bench", dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO"],
+      name: "pfs-bench",
+      dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO"],
       swiftSettings: swiftSettings),
 
     .target(

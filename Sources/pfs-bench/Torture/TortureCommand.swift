@@ -26,7 +26,9 @@ struct TortureLayer: Sendable {
 /// `pfs-bench torture`: tries to break stores, and says what broke.
 enum TortureCommand {
   static let layers: [TortureLayer] = [
-    KillLayer.layer, IOErrorLayer.layer, FullDiskLayer.layer
+    KillLayer.layer,
+    IOErrorLayer.layer,
+    FullDiskLayer.layer,
   ]
 
   /// What this program starts itself with, in processes of their own, to do a part of a layer.
