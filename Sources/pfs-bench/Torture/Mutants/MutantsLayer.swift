@@ -73,8 +73,9 @@ enum MutantsLayer {
     let outcome = try outcome(of: trial, mutant, run)
     say(mutant, trial, outcome)
     guard outcome.seen != nil else { return nil }
-    let seconds = FixedPoint.text(outcome.seconds, decimals: 1)
-    run.count("\(mutant.rawValue): \(trial.layer): \(outcome.kind), \(seconds) s, cases", outcome.caseCount)
+    let name = "\(mutant.rawValue) seen by \(trial.layer) (\(outcome.kind))"
+    run.count("\(name), cases", outcome.caseCount)
+    run.count("\(name), milliseconds", Int(outcome.seconds * 1000))
     return outcome.kind
   }
 
