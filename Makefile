@@ -17,7 +17,8 @@ SOURCES := Package.swift Sources Tests Fuzz/Targets
 TEST := SWIFT_BACKTRACE=enable=no PFS_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs \
 	PFS_BENCH_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs-bench swift test
 
-.PHONY: help deps build demo test test-unit test-thread test-address fuzz check format bench install uninstall clean
+.PHONY: help deps build demo test test-unit test-thread test-address torture-push torture fuzz mutants check format \
+	bench install uninstall clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -33,7 +34,7 @@ build: deps ## Build the commands, the Swift runtime inside
 demo: build ## Store a file, list, restore, compare and delete it: make demo FILE=path takes yours
 	@.ci/demo $(RELEASE_DIRECTORY)/pfs "$(FILE)"
 
-test: check test-unit test-thread test-address ## The whole suite
+test: check test-unit torture-push test-thread test-address ## The whole suite
 
 test-unit: build ## The suite without sanitizers, through the release binary
 	$(TEST)
@@ -56,6 +57,12 @@ fuzz: deps ## Decoders under a coverage-guided fuzzer: make fuzz FUZZ_SECONDS=18
 	Fuzz/run $(FUZZ_SECONDS)
 
 # A build of its own: nothing of the defects is in any other. As root, since full disks are real ones.
+torture-push: build ## Every layer of torture for half a minute
+	Benchmarks/run-torture push
+
+torture: build fuzz mutants ## The torture that a release passes: some four hours
+	Benchmarks/run-torture release
+
 MUTANTS := swift build --configuration release --static-swift-stdlib --scratch-path .build/mutants -Xswiftc -DPFS_MUTANTS
 mutants: deps ## Seed one defect after another, each of which the torture must see
 	$(MUTANTS) --product pfs

@@ -55,12 +55,14 @@ import Testing
   }
 
   private func torture(_ arguments: String...) throws -> Torture.Report {
+    var report: Torture.Report?
     try Sandbox.use { sandbox in
       let result = try Torture.run(sandbox, arguments + ["--json", "--store-dir", sandbox.work.text])
       #expect(result.exitStatus == 0, "\(result)")
       #expect(try FileManager.default.contentsOfDirectory(atPath: sandbox.work.text).isEmpty)
-      return try Torture.Report(result)
+      report = try Torture.Report(result)
     }
+    return try #require(report)
   }
 }
 

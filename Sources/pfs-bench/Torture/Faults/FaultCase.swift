@@ -45,7 +45,7 @@ struct FaultCase {
     result.place += ": \(ending)"
     try checkEnding(ending, point, isMet: result.isMet)
     try checkSync(ending, point, met)
-    if point.recoveryNumber > 0 { try killRecovery(point.recoveryNumber, &result) }
+    if point.recoveryNumber > 0 { try killRecovery(point, &result) }
     if case .makes = scenario.effect { try checkMaking(ending) }
     let mayBeDamaged = ending.isUnknown || (scenario.effect == .rebuilds && !ending.succeeded)
     if scenario.effect == .rebuilds && ending.outcome.exitStatus == 3 { try inspection.rebuild() }
@@ -93,18 +93,19 @@ struct FaultCase {
   }
 
   /// Kills the next command, which recovers, too.
-  private func killRecovery(_ number: Int, _ result: inout Result) throws(CaseFailure) {
+  private func killRecovery(_ point: FaultPoint, _ result: inout Result) throws(CaseFailure) {
     let stage = stage
     let recovery = try CaseFailure.harness { () throws(BenchFailure) in
-      try stage.run(["list"], Fault(.kill, at: Fault.changes, .once), number: number)
+      try stage.run(["list"], Fault(.kill, at: Fault.changes, .once), number: point.recoveryNumber)
     }
     result.isRecoveryMet = recovery.calls.contains(where: \.isMet)
     let at = recovery.calls.first(where: \.isMet).map { "\($0)" } ?? "no call"
     result.place += "; then kill at \(at): \(recovery.ending)"
     if recovery.ending.isTooLong { throw .promise(.hang, "the recovery took too long") }
     let ending = recovery.ending.outcome
-    // Where there is no store yet, that is what is said.
-    let isFine = result.isRecoveryMet ? ending.signal == 9 : [0, 4].contains(ending.exitStatus)
+    // Where there is no store yet, or no index, that is what is said.
+    let missing: Int32 = point.scenario.start == .withoutIndex ? 3 : 4
+    let isFine = result.isRecoveryMet ? ending.signal == 9 : [0, missing].contains(ending.exitStatus)
     try CaseFailure.demand(isFine, .unopenable, "the next command: \(recovery.ending)")
   }
 

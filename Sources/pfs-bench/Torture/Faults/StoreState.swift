@@ -55,7 +55,10 @@ struct StoreInspection {
   func rebuild() throws(CaseFailure) {
     var findings: [String] = []
     _ = try CaseFailure.store(.unopenable, "the rebuild") { () throws(StoreError) in
-      try Store.rebuild(at: store, StoreInspection.configuration) { finding in findings.append(finding.message) }
+      try Store.rebuild(at: store, StoreInspection.configuration) { finding in
+        // A file of a batch that was never published is one; that all that was acknowledged is there is asked later.
+        if finding.kind != .uncommittedFile { findings.append(finding.message) }
+      }
     }
     try CaseFailure.demand(findings.isEmpty, .lost, "the rebuild: \(findings.joined(separator: "; "))")
   }
