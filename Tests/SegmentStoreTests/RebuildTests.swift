@@ -37,6 +37,32 @@ import Testing
     try fixture.finish()
   }
 
+  /// A full segment that nobody has sealed yet has room for the footer of its records, though not of one more.
+  @Test("leaves open what has room for its footer, and nothing else")
+  func fullSegment() throws {
+    var configuration = Store.Configuration()
+    // So that all records are in one segment.
+    configuration.workerCount = 1
+    var fullCount = 0
+    for step in 10..<18 {
+      let fixture = try StoreFixture(directory, at: "full-\(step)", configuration: configuration) { options in
+        (options.segmentByteCount, options.partByteCount) = (64 << 10, 16 << 10)
+      }
+      _ = try fixture.put(noise(3 * (16 << 10) + 9_600 + 64 * step, seed: 1), as: "file")
+      try fixture.reopen()
+      if let segment = try fixture.segmentEntry(SegmentID(rawValue: 1)) {
+        let end = segment.usedByteCount + SegmentFooter.byteCount(recordCount: segment.recordCount)
+        if segment.state == .open && (64 << 10) - end < RecordHeader.byteCount { fullCount += 1 }
+      }
+      let (_, findings) = try fixture.rebuild()
+      #expect(findings.isEmpty, "step \(step)")
+      try fixture.store.checkInvariants()
+      _ = try fixture.put(noise(100, seed: 2), as: "next")
+      try fixture.finish()
+    }
+    #expect(fullCount > 0, "none of them was full")
+  }
+
   @Test("without footers searches every segment and finds the same files")
   func withoutFooters() throws {
     let seed = TestSeed("rebuilt without footers", default: 302)

@@ -135,7 +135,7 @@ struct Rebuild {
         ($0.segment, $0.offset) = (id, offset)
       }
     }
-    let hasRoom = used + SegmentFooter.byteCount(recordCount: recordCount + 1) <= superblock.segmentByteCount
+    let hasRoom = used + SegmentFooter.byteCount(recordCount: recordCount) <= superblock.segmentByteCount
     state.add(id, hasRoom ? .open : .sealed, usedByteCount: used, recordCount: recordCount)
   }
 
