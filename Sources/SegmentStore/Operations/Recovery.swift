@@ -66,7 +66,7 @@ struct Recovery: Sendable {
           continue
         }
         if entry.state == .open {
-          if Mutant.trustTail.isActive { entry.usedByteCount = try end(of: id) }
+          if Mutant.trustTail.isActive { entry.usedByteCount = try end(of: id, from: entry.usedByteCount) }
           try cut(id, at: entry.usedByteCount)
         }
         entry.owner = WriterID(rawValue: 0)
@@ -77,11 +77,12 @@ struct Recovery: Sendable {
     }
   }
 
-  /// For a seeded defect.
-  private func end(of id: SegmentID) throws(StoreError) -> Int {
-    try translating { () throws(SystemCallFailure) in
-      try store.segmentDirectory.status(of: id.fileName).byteCount & ~(Format.alignment - 1)
-    }
+  /// For a seeded defect: the end of the last intact record behind `start`.
+  private func end(of id: SegmentID, from start: Int) throws(StoreError) -> Int {
+    let bytes = try SegmentBytes(id, of: store)
+    var end = start
+    while let header = try bytes.nextRecord(from: end, upTo: bytes.byteCount) { end = header.location.end }
+    return end
   }
 
   /// Inside the transaction, because the segment must not find a new owner before it is cut.
