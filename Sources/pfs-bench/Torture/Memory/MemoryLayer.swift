@@ -34,11 +34,21 @@ enum MemoryLayer {
 
 /// The smallest limits that were found by asking, and the most that any operation took beyond its limit.
 final class MemoryFloors: Sendable {
-  private let kibibytes = Mutex<[String: Int]>([:])
+  private struct Floor {
+    let kibibytes: Int
+    let isSharp: Bool
+  }
+
+  private let floors = Mutex<[String: Floor]>([:])
   private let excess = Mutex(0)
 
-  func known(_ key: String) -> Int? { kibibytes.withLock { $0[key] } }
-  func set(_ key: String, _ floor: Int) { kibibytes.withLock { $0[key] = floor } }
+  func known(_ key: String) -> Int? { floors.withLock { $0[key]?.kibibytes } }
+  /// Whether less than the limit that was named cannot work.
+  func isSharp(_ key: String) -> Bool { floors.withLock { $0[key]?.isSharp ?? true } }
+
+  func set(_ key: String, _ kibibytes: Int, isSharp: Bool) {
+    floors.withLock { $0[key] = Floor(kibibytes: kibibytes, isSharp: isSharp) }
+  }
 
   var largestExcessByteCount: Int { excess.withLock { $0 } }
   func note(excess byteCount: Int) { excess.withLock { $0 = max($0, byteCount) } }

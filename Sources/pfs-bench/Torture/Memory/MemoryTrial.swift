@@ -34,6 +34,7 @@ struct MemoryTrial: Sendable {
   }
 
   private var operation: MemoryOperation { memoryCase.operation }
+  private var key: String { "\(operation.rawValue) \(memoryCase.partByteCount) \(memoryCase.workerCount)" }
   private var output: FilePath { directory.appending("output") }
 
   func judge() throws(BenchFailure) {
@@ -50,7 +51,6 @@ struct MemoryTrial: Sendable {
   /// Whoever gives the limit that was named may be told another one, once: to open a store takes less than to verify
   /// while parts are stored.
   private func floor(_ store: MemoryStore) throws(BenchFailure) -> Int? {
-    let key = "\(operation.rawValue) \(memoryCase.partByteCount) \(memoryCase.workerCount)"
     if let known = floors.known(key) { return known }
     let refusal = try start(store, kibibytes: 1)
     guard let first = refusedFor(refusal) else {
@@ -62,7 +62,7 @@ struct MemoryTrial: Sendable {
     let floor = refusedFor(try start(scratch, kibibytes: first)) ?? first
     if floor != first { run.count("smallest limits that were named in two steps") }
     try run.workspace.remove("case-\(number)/output", "case-\(number)/floor")
-    floors.set(key, floor)
+    floors.set(key, floor, isSharp: floor == first)
     return floor
   }
 
@@ -106,6 +106,10 @@ struct MemoryTrial: Sendable {
     _ outcome: ChildProcess.Outcome, _ kibibytes: Int, _ floor: Int, _ store: MemoryStore
   ) {
     run.count("refused")
+    if outcome.exitStatus == 0, !floors.isSharp(key) {
+      // What was named is enough for as many workers as there may be; with fewer of them less may do.
+      return run.count("done with less than was named")
+    }
     guard let named = refusedFor(outcome), named > kibibytes, named <= floor else {
       return record(.outcome, kibibytes, "was not refused for less than \(floor) KiB: \(ending(outcome))")
     }

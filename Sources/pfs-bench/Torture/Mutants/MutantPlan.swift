@@ -15,10 +15,13 @@ struct MutantTrial: Hashable, Sendable {
 extension Mutant {
   var trials: [MutantTrial] {
     switch self {
-    case .noSegmentSync, .syncAfterCommit, .noDirectorySync, .noIndexSync, .punchBeforeDelete, .trustTail,
-      .makeStoreInPlace, .noParentSyncAtInit, .noSegmentNameSync:
-      [MutantTrial("explore", 2000), MutantTrial("explore", 10_000)]
-    case .keepUnfinishedFiles: [MutantTrial("kill", 200), MutantTrial("explore", 2000)]
+    // Those that need no loss of power are seen where processes are killed, too.
+    case .punchBeforeDelete, .trustTail:
+      [MutantTrial("explore", 2000), MutantTrial("kill", 400), MutantTrial("explore", 6000)]
+    case .noSegmentSync, .syncAfterCommit, .noDirectorySync, .noIndexSync, .makeStoreInPlace, .noParentSyncAtInit,
+      .noSegmentNameSync:
+      [MutantTrial("explore", 2000), MutantTrial("explore", 6000)]
+    case .keepUnfinishedFiles: [MutantTrial("explore", 2000), MutantTrial("kill", 200)]
     case .noTombstone: [MutantTrial("explore", 2000), MutantTrial("kill", 400)]
     case .retryFailedSync, .ignoreFailedSync, .keepRecordsOfFailedCommit:
       [MutantTrial("io-error", 400), MutantTrial("io-error", 3000)]
