@@ -123,8 +123,10 @@ import Testing
     var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: dataPath)))
     let name = Array("entries".utf8)
     // Behind the name, the record of the table; its flags stand in its fifth byte.
-    let place = try #require(bytes.indices.dropLast(64).first { bytes[$0..<($0 + name.count)].elementsEqual(name) })
-    bytes[place + name.count + 4] ^= 1 << UInt8(bit)
+    let places = bytes.indices.dropLast(64).filter { bytes[$0..<($0 + name.count)].elementsEqual(name) }
+    try #require(!places.isEmpty)
+    // In older pages, too.
+    for place in places { bytes[place + name.count + 4] ^= 1 << UInt8(bit) }
     try Data(bytes).write(to: URL(fileURLWithPath: dataPath))
     let found = failure { () throws(LMDBError) in
       let environment = try openEnvironment(in: directory, creates: false)
