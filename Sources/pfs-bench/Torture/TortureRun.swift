@@ -53,6 +53,10 @@ final class TortureRun: Sendable {
     guard report.violationCount == 0 else {
       throw BenchFailure(.different, "torture \(layer.name): \(report.violationCount) violations")
     }
+    // Nothing found where nothing was tried is no good news.
+    guard settings.replay != nil || report.caseCount > 0 else {
+      throw BenchFailure(.failed, "torture \(layer.name): the budget was used up before a case was tried")
+    }
   }
 
   /// The number of the next case, from 0 on; nil when the budget, or this share of it, is used up.
