@@ -8,14 +8,16 @@ struct MutantOutcome: Sendable {
   let caseCount: Int
   let seconds: Double
 
-  /// - Parameter outcome: of `pfs-bench torture LAYER --json`.
-  init(_ outcome: ChildProcess.Outcome) {
+  /// - Parameters:
+  ///   - outcome: of `pfs-bench torture LAYER --json`.
+  ///   - isReplay: whether it was told the one case that it is to try, which need not count as one.
+  init(_ outcome: ChildProcess.Outcome, isReplay: Bool) {
     seconds = outcome.wallSeconds
     let report = String(decoding: outcome.standardOutput, as: UTF8.self)
     caseCount = MutantOutcome.number(after: "\"cases\":", in: report) ?? 0
     let lines = String(decoding: outcome.standardError, as: UTF8.self).split(separator: "\n").map(String.init)
     switch (outcome.exitStatus, outcome.signal) {
-    case (0?, _) where caseCount > 0: seen = nil
+    case (0?, _) where caseCount > 0 || isReplay: seen = nil
     case (0?, _): seen = "stopped: it tried nothing"
     case (3?, _): seen = lines.first { MutantOutcome.isViolation($0) } ?? "a violation"
     // The defect is in the harness too, whose stores are made by the same engine: one that stops has noticed.

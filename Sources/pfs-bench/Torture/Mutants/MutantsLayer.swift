@@ -62,7 +62,7 @@ enum MutantsLayer {
     run.record(
       Violation(
         kind: .outcome, message: "\(trial.layer) is not clean without any mutant, so it cannot tell: \(seen)",
-        replay: "pfs-bench torture \(trial.layer) --seed \(run.settings.seed) --budget \(trial.caseCount)"))
+        replay: "pfs-bench torture \(trial.layer) --seed \(run.settings.seed) \(trial.options.joined(separator: " "))"))
     return false
   }
 
@@ -83,16 +83,17 @@ enum MutantsLayer {
     of trial: MutantTrial, _ mutant: Mutant?, _ run: TortureRun
   ) throws(BenchFailure) -> MutantOutcome {
     let program = try BenchFailure.translating { () throws(ConsoleFailure) in try ProgramFile.path() }
-    var words = [
-      "torture", trial.layer, "--budget", "\(trial.caseCount)", "--seed", "\(run.settings.seed)", "--workers",
-      "\(run.settings.workerCount)", "--pfs", run.settings.pfs.description, "--json",
-    ]
+    var words =
+      [
+        "torture", trial.layer, "--seed", "\(run.settings.seed)", "--workers",
+        "\(run.settings.workerCount)", "--pfs", run.settings.pfs.description, "--json",
+      ] + trial.options
     if let directory = run.settings.storeDirectory { words += ["--store-dir", directory.description] }
     return MutantOutcome(
       try run.interruption.outcome(
         of: program, words.map { Array($0.utf8) },
         environment: [Mutant.variableName: mutant?.rawValue ?? "", "SWIFT_BACKTRACE": "enable=no"],
-        samplingMilliseconds: 50, limitSeconds: limitSeconds))
+        samplingMilliseconds: 50, limitSeconds: limitSeconds), isReplay: trial.isReplay)
   }
 
   /// One line of the table on standard error, as it comes.
