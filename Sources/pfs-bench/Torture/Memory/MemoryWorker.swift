@@ -31,7 +31,7 @@ enum MemoryWorker {
     try BenchFailure.translating { () throws(StoreError) in try store.close() }
   }
 
-  /// Puts of files and streams, gets to files, a verification and deletes: each thread another mix.
+  /// Puts of files and streams, gets to both, a verification and deletes: each thread another mix.
   private static func act(
     _ number: Int, _ store: Store, _ sources: FilePath, _ output: FilePath
   ) throws(StoreError) {
@@ -50,7 +50,15 @@ enum MemoryWorker {
     default: break
     }
     if let file = try store.files(named: FileName(Array(MemorySource.large.rawValue.utf8))).last {
-      try store.get(file.id, to: .file(output.appending("\(number)"), replacing: false))
+      let target = output.appending("\(number)")
+      // What goes to a stream is held until those before it are written: who waits for memory then waits for himself.
+      let isStream = number % 3 != 0
+      let stream =
+        isStream
+        ? try translating { () throws(SystemCallFailure) in try File.open(target, [.write, .createNew]) } : nil
+      for _ in 0..<2 {
+        try store.get(file.id, to: stream.map { .stream($0) } ?? .file(target, replacing: true))
+      }
     }
     if number % 2 == 0, let put { try store.delete(put.id) }
   }
