@@ -20,18 +20,6 @@ static int open_begin(int directory, const char *path, int flags, struct record_
 
 static mode_t mode_of(int flags, va_list arguments) { return makes(flags) ? va_arg(arguments, mode_t) : 0; }
 
-#define OPEN(name)                                                                                  \
-    int name(const char *path, int flags, ...) {                                                    \
-        NEXT(name, int, const char *, int, ...);                                                    \
-        va_list arguments;                                                                          \
-        va_start(arguments, flags);                                                                 \
-        mode_t mode = mode_of(flags, arguments);                                                    \
-        va_end(arguments);                                                                          \
-        struct record_entry entry;                                                                  \
-        int is_recorded = open_begin(AT_FDCWD, path, flags, &entry);                                \
-        int fd = WHOLE(fault_at_entry(opening(flags), AT_FDCWD, path), next(path, flags, mode));    \
-        RECORDED(is_recorded, record_opened(&entry, fd, flags), fd);                                \
-    }
 #define OPEN_AT(name)                                                                               \
     int name(int directory, const char *path, int flags, ...) {                                     \
         NEXT(name, int, int, const char *, int, ...);                                               \
@@ -45,10 +33,21 @@ static mode_t mode_of(int flags, va_list arguments) { return makes(flags) ? va_a
         RECORDED(is_recorded, record_opened(&entry, fd, flags), fd);                                \
     }
 
-OPEN(open)
-OPEN(open64)
 OPEN_AT(openat)
 OPEN_AT(openat64)
+
+// As libc does it: an open from the working directory on.
+#define OPEN(name, name_at)                                                                         \
+    int name(const char *path, int flags, ...) {                                                    \
+        va_list arguments;                                                                          \
+        va_start(arguments, flags);                                                                 \
+        mode_t mode = mode_of(flags, arguments);                                                    \
+        va_end(arguments);                                                                          \
+        return name_at(AT_FDCWD, path, flags, mode);                                                \
+    }
+
+OPEN(open, openat)
+OPEN(open64, openat64)
 
 int creat(const char *path, mode_t mode) { return open(path, O_CREAT | O_WRONLY | O_TRUNC, mode); }
 

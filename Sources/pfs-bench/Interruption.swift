@@ -26,9 +26,11 @@ final class Interruption: Sendable {
     for child in children { child.send(SignalWatcher.terminate) }
   }
 
+  var isRequested: Bool { state.withLock { state in state.isRequested } }
+
   /// - Throws: `.interrupted` when a stop was asked for.
   func check() throws(BenchFailure) {
-    guard state.withLock({ state in !state.isRequested }) else {
+    guard !isRequested else {
       throw BenchFailure(.interrupted, "interrupted; the files of the measurement were removed")
     }
   }

@@ -16,4 +16,11 @@ struct SplitMix64: Sendable {
   mutating func below(_ bound: Int) -> Int {
     Int(((next() >> 32) &* UInt64(bound)) >> 32)
   }
+
+  /// The elements in another order, by Fisher and Yates.
+  mutating func shuffled<Element>(_ elements: [Element]) -> [Element] {
+    var elements = elements
+    for last in elements.indices.dropFirst().reversed() { elements.swapAt(last, below(last + 1)) }
+    return elements
+  }
 }

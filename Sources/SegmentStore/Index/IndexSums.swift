@@ -107,7 +107,7 @@ extension Index {
     let number = try number(of: transaction)
     // Of a new index they were set just now.
     if kept.transactionNumber == number { return }
-    guard kept.transactionNumber + 1 == number else {
+    guard kept.transactionNumber &+ 1 == number else {
       throw damage("transaction \(number) follows \(kept.transactionNumber)")
     }
     kept.transactionNumber = number

@@ -113,6 +113,12 @@ final class TortureRun: Sendable {
     return SplitMix64(seed: mixed.next() &+ UInt64(caseNumber))
   }
 
+  /// Cases in an order of the seed's, so that a small budget meets a bit of everything.
+  func shuffled<Case>(_ cases: [Case]) -> [Case] {
+    var generator = SplitMix64(seed: settings.seed)
+    return generator.shuffled(cases)
+  }
+
   /// The options and the case that show a violation again.
   func replay(_ text: String) -> String {
     "pfs-bench torture \(layer.name) --seed \(settings.seed) --replay '\(text)'"

@@ -107,25 +107,9 @@ struct ConcurrentProcess: Sendable {
   func forEachReport(
     silenceSeconds: Double, _ body: (ConcurrentReport) -> Void
   ) throws(BenchFailure) -> ChildProcess.Outcome {
-    try run.interruption.check()
-    let outcome = try BenchFailure.translating { () throws(ConsoleFailure) in
-      let words = ["torture", ConcurrentWorker.name] + arguments
-      let child = try ChildProcess(
-        ProgramFile.path(), words.map { Array($0.utf8) }, environment: ["SWIFT_BACKTRACE": "enable=no"])
-      return try child.forEachLine(
-        silenceSeconds: silenceSeconds, unless: { isInterrupted },
-        { line in if let report = ConcurrentReport(parsing: line) { body(report) } })
-    }
-    try run.interruption.check()
-    return outcome
-  }
-
-  private var isInterrupted: Bool {
-    do throws(BenchFailure) {
-      try run.interruption.check()
-      return false
-    } catch {
-      return true
+    let words = [ConcurrentWorker.name] + arguments
+    return try run.runPart(words.map { Array($0.utf8) }, silenceSeconds: silenceSeconds) { line in
+      if let report = ConcurrentReport(parsing: line) { body(report) }
     }
   }
 

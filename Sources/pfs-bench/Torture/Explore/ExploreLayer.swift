@@ -41,10 +41,8 @@ final class ExploreLayer: Sendable {
     var generator = run.generator(of: 0)
     var bounded: [Workload] = []
     for length in 0...ExploreLayer.boundedLength {
-      var all = Workload.bounded(length: length, seed: run.settings.seed)
       // Whatever the budget, a sample of all.
-      for index in all.indices.dropLast() { all.swapAt(index, index + generator.below(all.count - index)) }
-      bounded += all
+      bounded += generator.shuffled(Workload.bounded(length: length, seed: run.settings.seed))
     }
     let stateCount: Int
     switch run.settings.budget {

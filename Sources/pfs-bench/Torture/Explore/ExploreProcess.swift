@@ -24,7 +24,6 @@ struct ExploreProcess: Sendable {
 
   let directory: FilePath
   private let run: TortureRun
-  private let program: [UInt8]
 
   /// So many workers may die of the states of one workload.
   private static let deathLimit = 3
@@ -36,7 +35,6 @@ struct ExploreProcess: Sendable {
     directory = run.workspace.path.appending(name)
     let path = directory
     try BenchFailure.translating { () throws(SystemCallFailure) in try Directory.make(path) }
-    program = try BenchFailure.translating { () throws(ConsoleFailure) in try ProgramFile.path() }
   }
 
   /// Only this state.
@@ -67,16 +65,12 @@ struct ExploreProcess: Sendable {
   }
 
   private func start(_ task: ExploreTask, _ outcome: inout Outcome) throws(BenchFailure) -> ChildProcess.Outcome {
-    try run.interruption.check()
     var lines: [ExploreLine] = []
-    let arguments = task.arguments.map { Array($0.utf8) }
-    let ending = try BenchFailure.translating { () throws(ConsoleFailure) in
-      let child = try ChildProcess(program, arguments, environment: ["SWIFT_BACKTRACE": "enable=no"])
-      return try child.forEachLine(silenceSeconds: ExploreProcess.silenceSeconds, unless: { isInterrupted }) { line in
-        if let line = ExploreLine(parsing: line) { lines.append(line) }
-      }
+    let ending = try run.runPart(
+      task.arguments.map { Array($0.utf8) }, silenceSeconds: ExploreProcess.silenceSeconds
+    ) { line in
+      if let line = ExploreLine(parsing: line) { lines.append(line) }
     }
-    try run.interruption.check()
     for line in lines {
       switch line {
       case .alive: break
@@ -88,11 +82,6 @@ struct ExploreProcess: Sendable {
       }
     }
     return ending
-  }
-
-  private var isInterrupted: Bool {
-    do throws(BenchFailure) { try run.interruption.check() } catch { return true }
-    return false
   }
 
   /// What the end of a worker says of the state that it was at, and its number.

@@ -72,7 +72,7 @@ struct ExploreTask: Sendable {
   }
 
   var arguments: [String] {
-    var words = ["torture", ExploreTask.partName, "--directory", directory.description, "--seed", "\(seed)"]
+    var words = [ExploreTask.partName, "--directory", directory.description, "--seed", "\(seed)"]
     if let onlyCase { words += ["--case", onlyCase.text] } else { words += ["--workload", workload.text] }
     words += ["--states", "\(stateCount)", "--from", "\(firstOperation)", "--skip", "\(skippedCount)"]
     words += ["--stop", "\(violationLimit)"]

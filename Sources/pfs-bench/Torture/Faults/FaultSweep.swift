@@ -7,30 +7,19 @@ import Synchronization
 struct FaultSweep: Sendable {
   let run: TortureRun
   let plans: [FaultPlan]
-  let program: TortureProgram
-  let library: FaultLibrary
-  let sources: FaultSources
-  let starts: FaultStarts
+  let bench: FaultBench
   /// How many changes of the recovery are known to be there, of which one in four kills meets one; 0: none is met.
   private let recoveryCallCount: Int
 
   init(_ run: TortureRun, _ plans: [FaultPlan], killsRecovery: Bool) throws(BenchFailure) {
     self.run = run
     self.plans = plans
-    library = try FaultLibrary.find()
-    program = TortureProgram(path: run.settings.pfs, interruption: run.interruption)
-    let directory = run.workspace.file("sources")
-    let seed = run.settings.seed
-    sources = try BenchFailure.translating { () throws(SystemCallFailure) in
-      try FaultSources(in: directory, seed: seed)
-    }
-    let stage = try FaultStage(in: run.workspace.file("start"), sources, program, library)
-    starts = try FaultStarts(on: stage)
+    bench = try FaultBench(run)
     recoveryCallCount = killsRecovery ? 24 : 0
   }
 
   func stage(_ number: Int) throws(BenchFailure) -> FaultStage {
-    try FaultStage(in: run.workspace.file("worker-\(number)"), sources, program, library)
+    try bench.stage(in: run.workspace.file("worker-\(number)"))
   }
 
   /// Every point that a run without faults has.
@@ -40,7 +29,7 @@ struct FaultSweep: Sendable {
     var points: [FaultPoint] = []
     for plan in plans {
       if calls[plan.scenario] == nil {
-        try stage.reset(to: starts.image(plan.scenario.start))
+        try stage.reset(to: bench.starts.image(plan.scenario.start))
         let (ending, logged) = try stage.run(
           plan.scenario.arguments, Fault(.kill, at: [], .once), number: 0)
         guard ending.succeeded else { throw BenchFailure(.failed, "without any fault: \(ending)") }
@@ -56,7 +45,7 @@ struct FaultSweep: Sendable {
   /// - Parameter share: The part of the budget that may be used for them.
   /// - Returns: Whether all were met before that was used up.
   func meet(_ points: [FaultPoint], share: Double = 1) throws(BenchFailure) -> Bool {
-    let order = shuffled(points)
+    let queue = CaseQueue(run.shuffled(points))
     let isDeadly = plans.allSatisfy(\.fault.action.isDeadly)
     // Figures stand in the order in which they were first counted.
     run.count(isDeadly ? "kills at a seam" : "faults that came", 0)
@@ -68,10 +57,7 @@ struct FaultSweep: Sendable {
       () throws(BenchFailure) in
       try stage(progress.withLock { $0.takeStage() })
     } _: { (stage, _) throws(BenchFailure) in
-      while let index = progress.withLock({ $0.takePoint(below: order.count) }),
-        let number = try run.nextCase(share: share)
-      {
-        var point = order[index]
+      while var point = queue.next(), let number = try run.nextCase(share: share) {
         var generator = run.generator(of: number)
         if recoveryCallCount > 0 && generator.below(4) == 0 {
           point.recoveryNumber = 1 + generator.below(recoveryCallCount)
@@ -80,23 +66,16 @@ struct FaultSweep: Sendable {
         progress.withLock { $0.triedCount += 1 }
       }
     }
-    return progress.withLock { $0.triedCount } == order.count
+    return progress.withLock { $0.triedCount } == points.count
   }
 
   private struct Progress {
     private var stageCount = 0
-    private var nextPoint = 0
     var triedCount = 0
 
     mutating func takeStage() -> Int {
       stageCount += 1
       return stageCount
-    }
-
-    mutating func takePoint(below count: Int) -> Int? {
-      guard nextPoint < count else { return nil }
-      nextPoint += 1
-      return nextPoint - 1
     }
   }
 
@@ -120,7 +99,7 @@ struct FaultSweep: Sendable {
 
   /// - Returns: Whether the fault came.
   @discardableResult func meet(_ point: FaultPoint, on stage: FaultStage) throws(BenchFailure) -> Bool {
-    let result = FaultCase(stage: stage, starts: starts).run(point)
+    let result = FaultCase(stage: stage, starts: bench.starts).run(point)
     if result.isMet {
       run.count(point.fault.action.isDeadly ? "kills at a seam" : "faults that came")
       run.count("  in \(point.scenario.name)")
@@ -145,12 +124,5 @@ struct FaultSweep: Sendable {
     }
     run.count("cases replayed")
     try meet(point, on: stage(0))
-  }
-
-  private func shuffled(_ points: [FaultPoint]) -> [FaultPoint] {
-    var generator = SplitMix64(seed: run.settings.seed)
-    var points = points
-    for index in points.indices.reversed() where index > 0 { points.swapAt(index, generator.below(index + 1)) }
-    return points
   }
 }

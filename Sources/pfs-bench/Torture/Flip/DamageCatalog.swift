@@ -100,8 +100,8 @@ struct DamageCatalog {
         for bit in 0..<8 where bit != chosen { second.append(packed(offset, bit)) }
       }
     }
-    first.shuffle(&random)
-    second.shuffle(&random)
+    first = random.shuffled(first)
+    second = random.shuffled(second)
     firstPassCount = first.count
     flips = first + second
   }
@@ -143,7 +143,7 @@ struct DamageCatalog {
     }
     let stores = stores
     others.removeAll { $0.isNothing(stores) }
-    others.shuffle(&random)
+    others = random.shuffled(others)
   }
 
   private mutating func addWholeSegments() {
@@ -169,12 +169,5 @@ struct DamageCatalog {
     places.formUnion(maps[name]?.boundaries ?? [])
     let around = places.flatMap { [$0 - 1, $0, $0 + 1] }
     return Set(around).filter { (0..<bytes.count).contains($0) }.sorted()
-  }
-}
-
-extension Array {
-  fileprivate mutating func shuffle(_ random: inout SplitMix64) {
-    guard count > 1 else { return }
-    for index in (1..<count).reversed() { swapAt(index, random.below(index + 1)) }
   }
 }

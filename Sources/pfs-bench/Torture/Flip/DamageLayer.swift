@@ -95,36 +95,19 @@ final class DamageSupervisor: Sendable {
   }
 
   private func start(_ place: Int, _ numbers: Range<Int>) throws(BenchFailure) -> DamageTally {
-    try run.interruption.check()
     let assignment = DamageWorker.Assignment(
       layer, seed: run.settings.seed, run.workspace.path, place: place, numbers,
       seconds: Int(max(1, min(secondsLeft, 1e6))), only: run.settings.replay ?? "")
     let begin = MonotonicClock.seconds()
-    let outcome = try BenchFailure.translating { () throws(ConsoleFailure) in
-      let arguments = ["torture", DamageLayer.partName].map { Array($0.utf8) } + assignment.arguments
-      // A crash must not wait for a backtrace.
-      let child = try ChildProcess(
-        ProgramFile.path(), arguments, environment: ["SWIFT_BACKTRACE": "enable=no"])
-      return try child.forEachLine(silenceSeconds: DamageSupervisor.silenceSeconds, unless: { self.isInterrupted }) {
-        self.read($0)
-      }
-    }
-    try run.interruption.check()
+    let outcome = try run.runPart(
+      [Array(DamageLayer.partName.utf8)] + assignment.arguments, silenceSeconds: DamageSupervisor.silenceSeconds
+    ) { self.read($0) }
     let tally = try self.tally(assignment)
     run.countCases(tally.doneCount)
     for (name, count) in tally.figures.sorted(by: { $0.key < $1.key }) { run.count(name, count) }
     if tally.isWhole && outcome.exitStatus == 0 { return tally }
     try judge(outcome, tally, assignment, seconds: MonotonicClock.seconds() - begin)
     return tally
-  }
-
-  private var isInterrupted: Bool {
-    do throws(BenchFailure) {
-      try run.interruption.check()
-      return false
-    } catch {
-      return true
-    }
   }
 
   private func tally(_ assignment: DamageWorker.Assignment) throws(BenchFailure) -> DamageTally {

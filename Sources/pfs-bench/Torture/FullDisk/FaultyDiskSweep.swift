@@ -5,7 +5,7 @@ import Synchronization
 /// between two writes.
 struct FaultyDiskSweep: Sendable {
   let run: TortureRun
-  let base: FillSweep
+  let bench: FaultBench
   private let images: [FaultScenario.Start: DiskImage]
 
   /// Why there can be none here; nil when there can.
@@ -15,13 +15,13 @@ struct FaultyDiskSweep: Sendable {
     return hasFUSE ? nil : "there is no /dev/fuse"
   }
 
-  init(_ run: TortureRun, _ base: FillSweep) throws(BenchFailure) {
+  init(_ run: TortureRun, _ bench: FaultBench) throws(BenchFailure) {
     self.run = run
-    self.base = base
+    self.bench = bench
     var images: [FaultScenario.Start: DiskImage] = [:]
     for start in FaultScenario.Start.allCases {
       images[start] = try DiskImage.ext4(in: run.workspace.path) { (root) throws(BenchFailure) in
-        try base.stage(in: root.appending("stage")).reset(to: base.starts.image(start))
+        try bench.stage(in: root.appending("stage")).reset(to: bench.starts.image(start))
       }
     }
     self.images = images
@@ -39,23 +39,19 @@ struct FaultyDiskSweep: Sendable {
     } each: { (_, _, _) throws(BenchFailure) in
       false
     }
-    let blocks = shuffled(found.withLock { $0 })
+    let blocks = run.shuffled(found.withLock { $0 })
     run.count("bad blocks: there are", blocks.count)
     run.count("bad blocks: tried", 0)
-    let next = Mutex(0)
+    let queue = CaseQueue(blocks)
     try withDisks(image) { (disk, _, _) throws(BenchFailure) in
       try disk.mount()
     } each: { (disk, stage, copy) throws(BenchFailure) in
-      let index = next.withLock { next in
-        next += 1
-        return next - 1
-      }
-      let bad = BadBlocks(disk: disk, stage: stage, state: base.starts.state(.plain), copy: copy)
-      guard index < blocks.count, try run.nextCase(share: share) != nil else {
+      let bad = BadBlocks(disk: disk, stage: stage, state: bench.starts.state(.plain), copy: copy)
+      guard let block = queue.next(), try run.nextCase(share: share) != nil else {
         try record("after all bad blocks", "") { () throws(CaseFailure) in try bad.checkWhole() }
         return false
       }
-      try meet(blocks[index], bad)
+      try meet(block, bad)
       return true
     }
   }
@@ -89,24 +85,20 @@ struct FaultyDiskSweep: Sendable {
     } each: { (_, _, _) throws(BenchFailure) in
       false
     }
-    let points = shuffled(found.withLock { $0 })
+    let points = run.shuffled(found.withLock { $0 })
     run.count("bad writes and flushes: there are", points.count)
     run.count("bad writes and flushes: tried", 0)
-    let next = Mutex(0)
+    let queue = CaseQueue(points)
     try withDisks(image) { (_, _, _) throws(BenchFailure) in
     } each: { (disk, stage, copy) throws(BenchFailure) in
-      let index = next.withLock { next in
-        next += 1
-        return next - 1
-      }
-      guard index < points.count, try run.nextCase(share: share) != nil else { return false }
-      try meet(points[index], badWrites(disk, stage, copy))
+      guard let point = queue.next(), try run.nextCase(share: share) != nil else { return false }
+      try meet(point, badWrites(disk, stage, copy))
       return true
     }
   }
 
   private func badWrites(_ disk: FaultyFileSystem, _ stage: FaultStage, _ copy: FilePath) -> BadWrites {
-    BadWrites(disk: disk, stage: stage, images: images, starts: base.starts, copy: copy)
+    BadWrites(disk: disk, stage: stage, images: images, starts: bench.starts, copy: copy)
   }
 
   private func meet(_ point: BadWritePoint, _ writes: BadWrites) throws(BenchFailure) {
@@ -122,7 +114,7 @@ struct FaultyDiskSweep: Sendable {
 
   func meetPowerLoss(share: Double) throws(BenchFailure) {
     guard let image = images[.plain] else { return }
-    try PowerLoss(run, base, image).meet(share: share)
+    try PowerLoss(run, bench, image).meet(share: share)
   }
 
   // MARK: Again
@@ -140,13 +132,13 @@ struct FaultyDiskSweep: Sendable {
     }
     let words = text.split(separator: " ")
     if words.count == 2, words[0] == PowerLoss.prefix, let number = Int(words[1]) {
-      try PowerLoss(run, base, image).replay(number)
+      try PowerLoss(run, bench, image).replay(number)
       return true
     }
     guard words.count == 3, words[0] == "disk-read", let offset = Int(words[2]) else { return false }
     try withDisks(image, workerCount: 1) { (disk, stage, copy) throws(BenchFailure) in
       try disk.mount()
-      let bad = BadBlocks(disk: disk, stage: stage, state: base.starts.state(.plain), copy: copy)
+      let bad = BadBlocks(disk: disk, stage: stage, state: bench.starts.state(.plain), copy: copy)
       for block in try BadBlocks.blocks(of: stage.store) where block.file == words[1] && block.fileOffset == offset {
         try meet(block, bad)
       }
@@ -170,7 +162,7 @@ struct FaultyDiskSweep: Sendable {
       let directory = run.workspace.file("disk-\(worker)")
       let disk = try FaultyFileSystem(in: directory, image)
       let copy = directory.appending("copy")
-      let stage = try base.stage(in: disk.root.appending("stage"), isThere: true)
+      let stage = try bench.stage(in: disk.root.appending("stage"), isThere: true)
       try begin(disk, stage, copy)
       while try body(disk, stage, copy) {}
       try disk.close()
@@ -188,12 +180,5 @@ struct FaultyDiskSweep: Sendable {
         run.record(Violation(kind: kind, message: "\(place): \(message)", replay: run.replay(replay)))
       }
     }
-  }
-
-  private func shuffled<Element>(_ elements: [Element]) -> [Element] {
-    var generator = SplitMix64(seed: run.settings.seed)
-    var elements = elements
-    for index in elements.indices.reversed() where index > 0 { elements.swapAt(index, generator.below(index + 1)) }
-    return elements
   }
 }

@@ -48,13 +48,10 @@ final class FillDisk {
   /// Less is as good as returned: what the file system keeps for itself.
   private static let slackByteCount = 1 << 20
 
-  init(
-    _ kind: DiskKind, in directory: FilePath, _ sources: FaultSources, _ starts: FaultStarts,
-    _ program: TortureProgram, _ library: FaultLibrary
-  ) throws(BenchFailure) {
-    self.starts = starts
+  init(_ kind: DiskKind, in directory: FilePath, _ bench: FaultBench) throws(BenchFailure) {
+    starts = bench.starts
     fileSystem = try MountedFileSystem(kind, in: directory)
-    stage = try FaultStage(in: fileSystem.root.appending("stage"), sources, program, library)
+    stage = try bench.stage(in: fileSystem.root.appending("stage"))
     copy = directory.appending("copy")
     filler = fileSystem.root.appending("filler")
   }

@@ -1,5 +1,4 @@
 import StorageIO
-import Synchronization
 
 /// `torture full-disk`: commands on disks that are really full, to the block, and on disks that really fail.
 enum FullDiskLayer {
@@ -12,12 +11,12 @@ enum FullDiskLayer {
     let obstacle = try FaultyDiskSweep.obstacle()
     if let replay = run.settings.replay {
       run.count("cases replayed")
-      if obstacle == nil, try FaultyDiskSweep(run, sweep).replay(replay) { return }
+      if obstacle == nil, try FaultyDiskSweep(run, sweep.bench).replay(replay) { return }
       return try sweep.replay(replay)
     }
     try sweep.meet(share: 0.4)
     if let obstacle { return run.count("left out, failing disks: \(obstacle)") }
-    let faulty = try FaultyDiskSweep(run, sweep)
+    let faulty = try FaultyDiskSweep(run, sweep.bench)
     try faulty.meetBadBlocks(share: 0.55)
     try faulty.meetBadWrites(share: 0.75)
     try faulty.meetPowerLoss(share: 1)
@@ -27,29 +26,13 @@ enum FullDiskLayer {
 /// Meets every fill level of every command on every kind of file system that there is.
 struct FillSweep: Sendable {
   private let run: TortureRun
-  private let program: TortureProgram
-  private let library: FaultLibrary
-  let sources: FaultSources
-  let starts: FaultStarts
+  let bench: FaultBench
   /// Levels above the first at which a command succeeds.
   private static let spareLevelCount = 8
 
   init(_ run: TortureRun) throws(BenchFailure) {
     self.run = run
-    library = try FaultLibrary.find()
-    program = TortureProgram(path: run.settings.pfs, interruption: run.interruption)
-    let directory = run.workspace.file("sources")
-    let seed = run.settings.seed
-    sources = try BenchFailure.translating { () throws(SystemCallFailure) in
-      try FaultSources(in: directory, seed: seed)
-    }
-    let stage = try FaultStage(in: run.workspace.file("start"), sources, program, library)
-    starts = try FaultStarts(on: stage)
-  }
-
-  /// A stage in `directory`, which may be there already.
-  func stage(in directory: FilePath, isThere: Bool = false) throws(BenchFailure) -> FaultStage {
-    try FaultStage(in: directory, sources, program, library, isThere: isThere)
+    bench = try FaultBench(run)
   }
 
   /// - Parameter share: The part of the budget that may be used.
@@ -72,18 +55,12 @@ struct FillSweep: Sendable {
     let points = try points(kind)
     run.count("\(kind.rawValue): levels there are", points.count)
     run.count("\(kind.rawValue): levels tried", 0)
-    let next = Mutex((disk: 0, point: 0))
+    let queue = CaseQueue(points)
     try ParallelWork.run(count: run.settings.workerCount, workerCount: run.settings.workerCount) {
       () throws(BenchFailure) in
-      try disk(kind, "\(next.withLock { next in next.disk += 1; return next.disk })")
-    } _: { (disk, _) throws(BenchFailure) in
-      while true {
-        let index = next.withLock { next in
-          next.point += 1; return next.point - 1
-        }
-        guard index < points.count, try run.nextCase(share: share) != nil else { break }
-        try meet(points[index], on: disk)
-      }
+    } _: { (_: Void, worker) throws(BenchFailure) in
+      let disk = try disk(kind, "\(worker)")
+      while let point = queue.next(), try run.nextCase(share: share) != nil { try meet(point, on: disk) }
       try disk.unmount()
     }
   }
@@ -97,15 +74,13 @@ struct FillSweep: Sendable {
       for level in 0...need + FillSweep.spareLevelCount { points.append(FillPoint(kind, scenario, level)) }
     }
     try disk.unmount()
-    var generator = SplitMix64(seed: run.settings.seed)
-    for index in points.indices.reversed() where index > 0 { points.swapAt(index, generator.below(index + 1)) }
-    return points
+    return run.shuffled(points)
   }
 
   private func disk(_ kind: DiskKind, _ name: String) throws(BenchFailure) -> FillDisk {
     let directory = run.workspace.file("\(kind.rawValue)-\(name)")
     try BenchFailure.translating { () throws(SystemCallFailure) in try Directory.make(directory) }
-    return try FillDisk(kind, in: directory, sources, starts, program, library)
+    return try FillDisk(kind, in: directory, bench)
   }
 
   private func meet(_ point: FillPoint, on disk: FillDisk) throws(BenchFailure) {

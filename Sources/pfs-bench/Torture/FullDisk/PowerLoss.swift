@@ -1,5 +1,4 @@
 import StorageIO
-import Synchronization
 
 /// Power that is lost while commands run, below a real file system: what its disk may then hold is written out, mounted,
 /// by which the journal is replayed, and the store in it is looked at.
@@ -14,7 +13,7 @@ struct PowerLoss: Sendable {
   }
 
   private let run: TortureRun
-  private let base: FillSweep
+  private let bench: FaultBench
   private let image: DiskImage
   private let log: DiskLog
   private let steps: [Step]
@@ -22,21 +21,18 @@ struct PowerLoss: Sendable {
   private let last: StoreState
 
   /// Runs the commands, in an order of the seed's, and keeps what reaches the disk.
-  init(_ run: TortureRun, _ base: FillSweep, _ image: DiskImage) throws(BenchFailure) {
+  init(_ run: TortureRun, _ bench: FaultBench, _ image: DiskImage) throws(BenchFailure) {
     self.run = run
-    self.base = base
+    self.bench = bench
     self.image = image
     let directory = run.workspace.file("power")
     let path = run.workspace.file("power.log")
     let disk = try FaultyFileSystem(in: directory, image, log: path)
-    let stage = try base.stage(in: disk.root.appending("stage"), isThere: true)
+    let stage = try bench.stage(in: disk.root.appending("stage"), isThere: true)
     try disk.mount()
-    var scenarios = FaultScenario.writing.filter { scenario in
-      scenario.start == .plain || scenario.name == "recover"
-    }
-    var generator = SplitMix64(seed: run.settings.seed)
-    for index in scenarios.indices.reversed() where index > 0 { scenarios.swapAt(index, generator.below(index + 1)) }
-    var state = base.starts.state(.plain)
+    let scenarios = run.shuffled(
+      FaultScenario.writing.filter { scenario in scenario.start == .plain || scenario.name == "recover" })
+    var state = bench.starts.state(.plain)
     // What is in the way of a file's space is not looked at here.
     state.segmentByteCount = 1 << 40
     var steps: [Step] = []
@@ -143,7 +139,7 @@ struct PowerLoss: Sendable {
   private func check(_ root: FilePath, _ directory: FilePath, _ state: DiskState) throws(CaseFailure) {
     let position = state.position(in: log)
     let store = root.appending("stage/store")
-    let inspection = StoreInspection(store: store, copy: directory.appending("copy"), sources: base.sources)
+    let inspection = StoreInspection(store: store, copy: directory.appending("copy"), sources: bench.sources)
     try inspection.open(isRebuiltIfDamaged: false)
     let found = try inspection.state()
     if let step = steps.first(where: { $0.end > position }) {

@@ -39,9 +39,7 @@ struct KillSequence {
   /// Runs on a store in the new directory `directory`, which is removed at the end.
   func run(in directory: FilePath) throws(BenchFailure) {
     var sequence = self
-    var program = sweep.program
-    program.workerCount = 2
-    let stage = try FaultStage(in: directory, sweep.sources, program, sweep.library)
+    let stage = try sweep.bench.stage(in: directory, workerCount: 2)
     try stage.reset(to: nil)
     for round in 0..<KillSequence.roundCount {
       var actors: [Actor] = []

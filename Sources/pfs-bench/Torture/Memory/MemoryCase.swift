@@ -45,10 +45,8 @@ struct MemoryCase: Hashable, Sendable {
 
   /// All of them in an order of chance, so that few of them are of all kinds.
   static func shuffled(seed: UInt64) -> [MemoryCase] {
-    var cases = all
     var generator = SplitMix64(seed: seed)
-    for last in stride(from: cases.count - 1, to: 0, by: -1) { cases.swapAt(last, generator.below(last + 1)) }
-    return cases
+    return generator.shuffled(all)
   }
 
   // MARK: As text
