@@ -40,8 +40,9 @@ struct PageReader {
       throw LMDBError(damaged: leaf, "\(byteCount) bytes in page \(page)")
     }
     let bytes = try bytes(ofPage: page, pageCount: pageCount)
+    // More pages than it takes: LMDB leaves them to a shorter value that takes the place of one it has just written.
     guard bytes.number(at: 0, byteCount: 8) == page, bytes.number(at: 10, byteCount: 2) == 4,
-      bytes.number(at: 12, byteCount: 4) == pageCount
+      bytes.number(at: 12, byteCount: 4) >= pageCount
     else { throw LMDBError(damaged: page, "it is not the first of \(pageCount) with one value") }
     return Array(bytes[TreePage.headerByteCount..<TreePage.headerByteCount + byteCount])
   }

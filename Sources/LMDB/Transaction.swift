@@ -144,7 +144,7 @@ public typealias WriteTransaction = Transaction<WriteAccess>
   ///
   /// For read transactions: a write transaction that has changed the table sees what it was before.
   /// - Throws: ``LMDBError`` when those pages do not hold together.
-  /// - Complexity: O(n): some 10 million entries a second.
+  /// - Complexity: O(n), and reads every page of the table.
   public func sum(of table: Table) throws(LMDBError) -> TableSum {
     try pages.sum(of: table, in: self)
   }
