@@ -111,6 +111,21 @@ import Testing
     }
   }
 
+  @Test("finds no empty segment where a delete was killed while it removed one")
+  func killedWhileRemoving() throws {
+    for number in 1...2 {
+      try withFiles { sandbox in
+        let log = sandbox.root / "work" / "log"
+        let fault = Fault(.kill, at: ["unlink", "ftruncate"], path: "/segments", number: number)
+        let result = try fault.applied(to: sandbox.command("delete", "big"), log: log).run()
+        #expect(result.signal != nil, "call \(number) was never made: \(result)")
+        try (sandbox.store / "index" / "data.mdb").remove()
+        expectDone(try sandbox.pfs("rebuild"))
+        #expect(Set(try sandbox.list().map(\.name)) == ["small", "empty"])
+      }
+    }
+  }
+
   @Test("finds no segment without its header where a put was killed while it made one")
   func killedWhileMaking() throws {
     try withFiles { sandbox in
@@ -133,6 +148,22 @@ import Testing
         number += 1
       }
       #expect(number > 5)
+    }
+  }
+
+  @Test("makes segments where files without a name cannot be made")
+  func noUnnamedFiles() throws {
+    try withFiles { sandbox in
+      let log = sandbox.root / "work" / "log"
+      for name in ["EOPNOTSUPP", "EINVAL"] {
+        try log.remove()
+        let fault = Fault(.error(name), at: ["create"], path: "/segments", number: 1)
+        let put = sandbox.command(["put", "big", "--name", name])
+        expectDone(try fault.applied(to: put, log: log).run())
+        #expect(try LoggedCall.all(in: log).contains(where: \.isMet), "no segment was made")
+        expectDone(try sandbox.pfs("get", name, "-o", name))
+        try expectSameBytes(sandbox.work / name, sandbox.work / "big")
+      }
     }
   }
 

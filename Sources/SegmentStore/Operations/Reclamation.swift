@@ -175,20 +175,30 @@ struct Reclamation: Sendable {
 
   /// Removes segment files that the index does not name any more. Their names are durably gone on return.
   func unlink(_ segments: [SegmentID]) throws(StoreError) {
-    for id in segments {
-      store.reader.forget(id)
-      do throws(SystemCallFailure) {
-        // Emptied first: another process may have it mapped and would keep its blocks.
-        let file = try store.segmentDirectory.open(id.fileName, [.write, .noFollow])
-        try file.truncate(to: 0)
-        try store.segmentDirectory.removeFile(id.fileName)
-      } catch  where error.isNotFound {
-      } catch {
-        throw StoreError(error)
+    for start in stride(from: 0, to: segments.count, by: Reclamation.stepSegmentCount) {
+      var removed: [File] = []
+      for id in segments[start..<min(start + Reclamation.stepSegmentCount, segments.count)] {
+        store.reader.forget(id)
+        do throws(SystemCallFailure) {
+          let file = try store.segmentDirectory.open(id.fileName, [.write, .noFollow])
+          try store.segmentDirectory.removeFile(id.fileName)
+          removed.append(file)
+        } catch  where error.isNotFound {
+        } catch {
+          throw StoreError(error)
+        }
+      }
+      try translating { () throws(SystemCallFailure) in
+        try store.segmentDirectory.sync()
+        // Another process may have it mapped and would keep its blocks. Only now: a segment that still has its name is
+        // never an empty file, for which a rebuild would have to take it.
+        for file in removed { try file.truncate(to: 0) }
       }
     }
-    try translating { () throws(SystemCallFailure) in try store.segmentDirectory.sync() }
   }
+
+  /// Segments removed with one sync of their directory: as many are open at a time.
+  private static let stepSegmentCount = 64
 
   // MARK: In a transaction
   // Static, so that a job holds the index and never the store: the last reference to a store closes it, and must not
