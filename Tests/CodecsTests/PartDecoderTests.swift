@@ -47,7 +47,7 @@ import Testing
     #expect(try decoder.decoded(stored, .zlib, byteCount: raw.count) == raw)
   }
 
-  @Test("never takes a stream with random damage for another part", arguments: seeds)
+  @Test("never takes a stream with random damage for a part of another length or Adler-32", arguments: seeds)
   func randomDamage(seed: UInt64) {
     var generator = SeededGenerator(seed: seed)
     for _ in 0..<2000 {
@@ -57,9 +57,12 @@ import Testing
       for position in first...last { damaged[position] = UInt8.random(in: 0...255, using: &generator) }
       for byteCount in [raw.count, Int.random(in: 0...2000, using: &generator)] {
         do throws(CodecFailure) {
-          // The level in the header and the padding of the last block may change without a change of meaning.
+          // Adler-32 is all that a stream has: "and" and "ble" are one to it. The CRC of the record and the MD5 of the
+          // part are there for the rest.
           let decoded = try decoder.decoded(damaged, .zlib, byteCount: byteCount)
-          #expect(decoded == raw, "damage to \(first)...\(last), seed \(seed)")
+          #expect(
+            decoded.count == raw.count && adler32(decoded) == adler32(raw),
+            "damage to \(first)...\(last), seed \(seed)")
         } catch {
           #expect(error.code == .damagedStream || error.code == .wrongLength, "\(error)")
         }

@@ -88,15 +88,6 @@ import Testing
     #expect(Compression(.zstd, level: level).levels.contains(level) == (level == 13))
     await #expect(processExitsWith: .failure) { _ = try PartEncoder.encoded([1], .zlib, level: 13, capacity: 100) }
   }
-
-  private func adler32(_ bytes: [UInt8]) -> UInt32 {
-    var (low, high) = (UInt32(1), UInt32(0))
-    for byte in bytes {
-      low = (low + UInt32(byte)) % 65521
-      high = (high + low) % 65521
-    }
-    return high << 16 | low
-  }
 }
 
 @Suite("Codec") struct CodecTests {

@@ -137,3 +137,13 @@ extension PartDecoder {
     }
   }
 }
+
+/// RFC 1950 section 8.2.
+func adler32(_ bytes: [UInt8]) -> UInt32 {
+  var (low, high) = (UInt32(1), UInt32(0))
+  for byte in bytes {
+    low = (low + UInt32(byte)) % 65521
+    high = (high + low) % 65521
+  }
+  return high << 16 | low
+}
