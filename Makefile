@@ -15,7 +15,7 @@ RELEASE_DIRECTORY := .build/release
 SOURCES := Package.swift Sources Tests Fuzz/Targets
 # A crash that a test expects must not wait for a backtrace.
 TEST := SWIFT_BACKTRACE=enable=no PFS_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs \
-	PFS_BENCH_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs-bench swift test
+	PFS_BENCH_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs-bench .ci/test swift test
 
 .PHONY: help deps build demo test test-unit test-thread test-address torture-push torture fuzz mutants check format \
 	bench install uninstall clean
@@ -43,13 +43,13 @@ test-unit: build ## The suite without sanitizers, through the release binary
 # of a fault is not for the thread sanitizer, which loses its way there.
 test-thread: deps ## Threads under the thread sanitizer
 	TSAN_OPTIONS="suppressions=$(CURDIR)/.ci/thread-sanitizer.supp halt_on_error=1" SWIFT_BACKTRACE=enable=no \
-	swift test --sanitize=thread --scratch-path .build/thread --filter \
+	.ci/test swift test --sanitize=thread --scratch-path .build/thread --filter \
 	'^(StorageIOTests|LMDBTests\.ConcurrencyTests|SegmentStoreTests\.(StoreConcurrencyTests|IndexGroupTests|PutGroupTests))'
 
 # Without the tests that measure the heap, which is not the program's own here.
 test-address: deps ## Decoders under the address sanitizer
 	ASAN_OPTIONS="detect_leaks=0" SWIFT_BACKTRACE=enable=no \
-	swift test --sanitize=address --scratch-path .build/address --skip StateByteCountTests --filter \
+	.ci/test swift test --sanitize=address --scratch-path .build/address --skip StateByteCountTests --filter \
 	'^(StorageIOTests|CodecsTests|YAMLTests|SegmentStoreTests\.(FormatTests|HostileManifestTests|RoundTripTests))'
 
 FUZZ_SECONDS ?= 60
