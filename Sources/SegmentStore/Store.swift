@@ -217,7 +217,7 @@ public final class Store: Sendable {
   // MARK: Inside
 
   /// Runs `body`, and where there is no room for it, once more with the space that was set aside.
-  private func usingReserve<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+  func usingReserve<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
     do throws(StoreError) { return try body() } catch  where error.code == .noSpace {
       try reserve.release()
       return try body()

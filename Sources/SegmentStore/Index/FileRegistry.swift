@@ -148,6 +148,16 @@ struct FileRegistry: Sendable {
     try transaction.put(names, NameKey.key(of: entry.manifest.name, id), Marker())
   }
 
+  /// Notes where the manifest of a ready file lies now.
+  func setManifestLocation(
+    _ location: RecordLocation, of id: FileID, _ entry: FileEntry, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) {
+    precondition(entry.state == .ready, "state \(entry.state)")
+    var entry = entry
+    entry.manifestLocation = location
+    try transaction.put(files, id.key, entry)
+  }
+
   /// Takes a file away from its name; from here on it is gone for every reader.
   func setDeleting(_ id: FileID, _ entry: FileEntry, in transaction: borrowing WriteTransaction) throws(StoreError) {
     precondition(entry.state == .deleting, "state \(entry.state)")
@@ -202,25 +212,48 @@ struct FileRegistry: Sendable {
     return entry.location
   }
 
+  func commit<Access>(
+    _ sequence: Sequence, in transaction: borrowing Transaction<Access>
+  ) throws(StoreError) -> CommitEntry? {
+    try transaction.entry(commits, sequence.key)
+  }
+
+  func tombstone<Access>(
+    of id: FileID, in transaction: borrowing Transaction<Access>
+  ) throws(StoreError) -> TombstoneEntry? {
+    try transaction.entry(tombstones, id.key)
+  }
+
   func setTombstone(
     _ id: FileID, _ entry: TombstoneEntry, in transaction: borrowing WriteTransaction
   ) throws(StoreError) {
     try transaction.put(tombstones, id.key, entry)
   }
 
-  /// Forgets the tombstones of files whose manifests lay in `gone`, a segment that no longer exists.
-  /// - Returns: Their places.
+  /// Forgets the tombstones of files whose manifests lay in `gone`, segments that no longer exist. As long as one of
+  /// `doubtful` exists, which may hold earlier copies of those manifests, they wait for that instead.
+  /// - Returns: Where the forgotten ones lie that counted as alive.
   /// - Complexity: O(tombstones).
   func releaseTombstones(
-    ofManifestsIn gone: Set<SegmentID>, in transaction: borrowing WriteTransaction
+    ofManifestsIn gone: Set<SegmentID>, unless doubtful: SegmentID?, in transaction: borrowing WriteTransaction
   ) throws(StoreError) -> [RecordLocation] {
-    var released: [(key: [UInt8], location: RecordLocation)] = []
+    var found: [(key: [UInt8], entry: TombstoneEntry)] = []
     try transaction.forEach(tombstones) { (key, entry: TombstoneEntry) throws(StoreError) in
-      if gone.contains(entry.manifestSegment) { released.append((key, entry.location)) }
+      if gone.contains(entry.manifestSegment) { found.append((key, entry)) }
       return true
     }
-    for (key, _) in released { try transaction.remove(tombstones, key) }
-    return released.map(\.location)
+    var released: [RecordLocation] = []
+    for (key, entry) in found {
+      if entry.isCounted, let doubtful {
+        var waiting = entry
+        waiting.manifestSegment = doubtful
+        try transaction.put(tombstones, key, waiting)
+      } else {
+        try transaction.remove(tombstones, key)
+        if entry.isCounted { released.append(entry.location) }
+      }
+    }
+    return released
   }
 
   /// The segments that hold the manifest of a file with a tombstone.
@@ -242,7 +275,7 @@ struct FileRegistry: Sendable {
       return true
     }
     try transaction.forEach(tombstones) { (_, entry: TombstoneEntry) throws(StoreError) in
-      if entry.location.segment != entry.manifestSegment { body(entry.location) }
+      if entry.isCounted { body(entry.location) }
       return true
     }
   }

@@ -159,11 +159,12 @@ struct Rebuild {
     case .manifest:
       guard let manifest = try manifest(record, contents, &state) else { return }
       for extent in manifest.extents { state.raise(to: Counters(above: extent)) }
-      try scratch.add(
+      let earlier = try scratch.add(
         record.file,
         manifest: FileEntry(
           state: .ready, writer: WriterID(rawValue: 0), manifestLocation: location,
           commit: Sequence(rawValue: 0), remainingPartCount: 0, manifest: manifest))
+      if let earlier { state.noteMovedManifest(in: earlier) }
     case .commit:
       guard let files = commitFiles(record, contents, &state) else { return }
       for id in files { state.raise(to: Counters(above: id)) }
@@ -246,8 +247,11 @@ struct Rebuild {
   ) throws(StoreError) {
     let manifestSegment = entry.manifestLocation.segment
     state.summary.deletedFileCount += 1
-    if tombstone.location.segment != manifestSegment { state.addLive(tombstone.location) }
-    try writer.add(id, TombstoneEntry(location: tombstone.location, manifestSegment: manifestSegment))
+    // Where manifests were found twice, the other one of this file may be anywhere among them.
+    let isCounted = tombstone.location.segment != manifestSegment || state.hasMovedManifests
+    if isCounted { state.addLive(tombstone.location) }
+    try writer.add(
+      id, TombstoneEntry(location: tombstone.location, manifestSegment: manifestSegment, isCounted: isCounted))
   }
 
   private func enter(

@@ -130,50 +130,55 @@ struct Reclamation: Sendable {
   }
 
   /// Removes the segments among `candidates` in which nothing is alive, and then those that this leaves empty.
+  ///
+  /// A segment is `retired` first, so that nobody takes it over and a crash leaves a trace, and its entry goes last: as
+  /// long as its file may be there, so may what is in it.
   func removeEmptySegments(_ candidates: Set<SegmentID>) throws(StoreError) {
     let (index, highWater) = (try store.index, store.highWater)
     var candidates = candidates
     while !candidates.isEmpty {
-      let removed = Monitor<[SegmentID]>([])
+      let retired = Monitor<Set<SegmentID>>([])
       let wanted = candidates
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
-          var gone: [SegmentID] = []
+          var empty: Set<SegmentID> = []
           try highWater.raise(to: try index.counters(in: transaction))
           for id in wanted {
-            guard let entry = try index.segments.segment(id, in: transaction), entry.liveByteCount == 0,
+            guard var entry = try index.segments.segment(id, in: transaction), entry.liveByteCount == 0,
               entry.owner.rawValue == 0
             else { continue }
-            try index.segments.remove(id, in: transaction)
-            gone.append(id)
+            entry.state = .retired
+            try index.segments.set(id, entry, in: transaction)
+            empty.insert(id)
           }
-          let result = gone
-          removed.withLock { $0 = result }
+          let result = empty
+          retired.withLock { $0 = result }
         })
-      let gone = removed.withLock { $0 }
+      let gone = retired.withLock { $0 }
       if gone.isEmpty { return }
-      try unlink(gone)
-      candidates = try forgetTombstones(ofManifestsIn: Set(gone))
+      try unlink(gone.sorted())
+      candidates = try forget(gone)
     }
   }
 
-  /// Forgets tombstones whose manifests are durably gone.
+  /// Forgets segments whose files are durably gone, and the tombstones of manifests that were in them.
   /// - Returns: Segments that may be empty now.
-  func forgetTombstones(ofManifestsIn gone: Set<SegmentID>) throws(StoreError) -> Set<SegmentID> {
+  func forget(_ gone: Set<SegmentID>) throws(StoreError) -> Set<SegmentID> {
     let index = try store.index
     let emptied = Monitor<Set<SegmentID>>([])
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
-        let locations = try index.files.releaseTombstones(ofManifestsIn: gone, in: transaction)
-        // A tombstone beside the manifest it buries was never counted as alive, and has gone with it.
-        let counted = locations.filter { !gone.contains($0.segment) }
-        let empty = try index.segments.release(counted, in: transaction)
+        for id in gone { try index.segments.remove(id, in: transaction) }
+        let doubtful = try index.segments.listedSegments(in: transaction).first { $0.entry.holdsMovedManifests }
+        let locations = try index.files.releaseTombstones(
+          ofManifestsIn: gone, unless: doubtful?.id, in: transaction)
+        let empty = try index.segments.release(locations, in: transaction)
         emptied.withLock { $0 = empty }
       })
     return emptied.withLock { $0 }
   }
 
-  /// Removes segment files that the index does not name any more. Their names are durably gone on return.
+  /// Removes the files of segments that nothing needs. Their names are durably gone on return.
   func unlink(_ segments: [SegmentID]) throws(StoreError) {
     for start in stride(from: 0, to: segments.count, by: Reclamation.stepSegmentCount) {
       var removed: [File] = []
@@ -204,15 +209,19 @@ struct Reclamation: Sendable {
   // Static, so that a job holds the index and never the store: the last reference to a store closes it, and must not
   // go with a job on the thread of the index, for which a close waits.
 
-  /// Counts the tombstone of a file as alive, unless it lies beside the manifest it buries: they go together.
+  /// Counts the tombstone of a file as alive, unless it lies beside the only manifest that it buries: they go together.
   private static func buried(
     _ id: FileID, _ entry: FileEntry, _ tombstone: RecordLocation, _ index: Index,
     in transaction: borrowing WriteTransaction
   ) throws(StoreError) {
     let manifestSegment = entry.manifestLocation.segment
+    let hasMovedManifests = try index.segments.listedSegments(in: transaction)
+      .contains { $0.entry.holdsMovedManifests }
+    let isCounted = tombstone.segment != manifestSegment || hasMovedManifests
     try index.files.setTombstone(
-      id, TombstoneEntry(location: tombstone, manifestSegment: manifestSegment), in: transaction)
-    if tombstone.segment != manifestSegment { try index.segments.revive(tombstone, in: transaction) }
+      id, TombstoneEntry(location: tombstone, manifestSegment: manifestSegment, isCounted: isCounted),
+      in: transaction)
+    if isCounted { try index.segments.revive(tombstone, in: transaction) }
   }
 
   /// Makes a file `deleting`. What is punched after this carries its ids no more, so whoever calls this raises the
@@ -269,8 +278,10 @@ struct Reclamation: Sendable {
     }
   }
 
+  private func punch(_ locations: [RecordLocation]) { Reclamation.punch(locations, of: store) }
+
   /// Punches the pages that hold nothing but these records. Best effort: where it fails, compaction does it.
-  private func punch(_ locations: [RecordLocation]) {
+  static func punch(_ locations: [RecordLocation], of store: Store) {
     for (segment, extents) in PageExtents.bySegment(of: locations) {
       do throws(SystemCallFailure) {
         let file = try store.segmentDirectory.open(segment.fileName, [.write, .noFollow])
