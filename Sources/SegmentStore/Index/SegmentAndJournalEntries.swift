@@ -14,9 +14,11 @@ struct SegmentEntry: IndexEntry, Hashable {
   var recordCount: Int
 
   /// The records that nothing needs any more: what is neither alive nor header nor footer.
-  var deadByteCount: Int {
-    let footerByteCount = state == .sealed ? SegmentFooter.byteCount(recordCount: recordCount) : 0
-    return max(0, usedByteCount - SegmentHeader.byteCount - footerByteCount - liveByteCount)
+  var deadByteCount: Int { max(0, usedByteCount - ownByteCount - liveByteCount) }
+
+  /// Header and footer.
+  var ownByteCount: Int {
+    SegmentHeader.byteCount + (state == .sealed ? SegmentFooter.byteCount(recordCount: recordCount) : 0)
   }
 
   /// Whether a writer may take it over. One in which nothing counts has perhaps no header, or no file.
