@@ -22,9 +22,11 @@ struct SegmentEntry: IndexEntry, Hashable {
   var recordCount: Int
 
   /// The records that nothing needs any more: what is neither alive nor header nor footer.
-  var deadByteCount: Int {
-    let footerByteCount = state != .open ? SegmentFooter.byteCount(recordCount: recordCount) : 0
-    return max(0, usedByteCount - SegmentHeader.byteCount - footerByteCount - liveByteCount)
+  var deadByteCount: Int { max(0, usedByteCount - ownByteCount - liveByteCount) }
+
+  /// Header and footer.
+  var ownByteCount: Int {
+    SegmentHeader.byteCount + (state != .open ? SegmentFooter.byteCount(recordCount: recordCount) : 0)
   }
 
   /// Whether it is listed in `open_segments`, so that it need not be looked for among all.

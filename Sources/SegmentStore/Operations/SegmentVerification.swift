@@ -215,6 +215,12 @@ final class SegmentVerification {
       case .tombstone(let isCounted): isCounted
       }
     }
+
+    /// Whether nothing of it can have been given back.
+    var isOnDisk: Bool {
+      if case .going = self { return false }
+      return isCounted
+    }
   }
 
   /// Checks the records of a page that are alive and not before `begin`.
@@ -223,11 +229,23 @@ final class SegmentVerification {
     _ headers: [RecordHeader], _ bytes: SegmentBytes, from begin: Int
   ) throws(StoreError) -> Int {
     var liveByteCount = 0
-    for (header, use) in zip(headers, try uses(of: headers)) {
+    // Before the index is asked: what it says is alive then was not given back before.
+    let holes = try headers.map { (header) throws(StoreError) in try bytes.hole(in: header.location) }
+    for ((header, use), hole) in zip(zip(headers, try uses(of: headers)), holes) {
       if use.isCounted { liveByteCount += header.recordByteCount }
-      if header.offset >= begin { try check(header, use, bytes) }
+      guard header.offset >= begin else { continue }
+      if let hole, use.isOnDisk { try reportHole(hole, header) }
+      try check(header, use, bytes)
     }
     return liveByteCount
+  }
+
+  /// Live, dead, punched and free bytes are more than the segment has: some are counted twice.
+  private func reportHole(_ hole: Range<Int>, _ header: RecordHeader) throws(StoreError) {
+    try report(
+      header.segment,
+      "\(hole.count) bytes of a record that is needed, from \(hole.lowerBound) on, are not on disk: they were given back",
+      offset: header.offset)
   }
 
   private func check(_ header: RecordHeader, _ use: Use, _ bytes: SegmentBytes) throws(StoreError) {
