@@ -69,10 +69,9 @@ struct CompactionPlan {
     _ id: SegmentID, _ entry: SegmentEntry, _ file: (allocatedByteCount: Int, extentCount: Int), age: UInt64,
     segmentByteCount: Int
   ) {
-    // The footer moves with the records, as far as they are alive.
-    let footerByteCount = SegmentFooter.byteCount(recordCount: entry.recordCount)
-    let liveShare = Double(entry.liveByteCount) / Double(max(1, entry.usedByteCount))
-    let gain = file.allocatedByteCount - entry.liveByteCount - Int(Double(footerByteCount) * liveShare)
+    // Elsewhere the records take a header and a footer too, as far as they are alive.
+    let liveShare = Double(entry.liveByteCount) / Double(max(1, entry.usedByteCount - entry.ownByteCount))
+    let gain = file.allocatedByteCount - entry.liveByteCount - Int(Double(entry.ownByteCount) * min(1, liveShare))
     let isDue = entry.holdsMovedManifests || file.extentCount > CompactionPlan.maximumExtentCount
     guard isDue || gain >= max(pageByteCount, segmentByteCount / CompactionPlan.smallestGainShare) else { return }
     candidates.append(
