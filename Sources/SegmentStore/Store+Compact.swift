@@ -70,8 +70,8 @@ extension Store {
     }
     summary.removedSegmentCount += compaction.removedSegmentCount
     summary.movedByteCount = compaction.movedByteCount
-    summary.damagedSegments = compaction.damagedSegments.sorted()
     let after = try CompactionPlan(self)
+    summary.damagedSegments = compaction.damagedSegments.union(after.unreadable).sorted()
     (summary.diskByteCountAfter, summary.liveByteCount) = (after.diskByteCount, after.liveByteCount)
     return summary
   }

@@ -122,6 +122,27 @@ import Testing
     }
   }
 
+  @Test("with a segment that cannot be looked at moves the others, counts it, and is exit status 3")
+  func unreadable() throws {
+    try withHalfDeleted { sandbox, names in
+      let segments = try sandbox.segmentPaths()
+      let kept = sandbox.root / "kept"
+      // Never followed, so that it cannot be opened.
+      try FileManager.default.moveItem(atPath: segments[1].text, toPath: kept.text)
+      try FileManager.default.createSymbolicLink(atPath: segments[1].text, withDestinationPath: kept.text)
+      let result = try sandbox.pfs("--json", "compact", "--target", "1")
+      #expect(result.exitStatus == 3, "\(result)")
+      let summary = try JSON(parsing: result.standardOutput)
+      #expect(summary["damaged_segments"]?.elements?.compactMap(\.integer) == [2], "\(result)")
+      #expect(summary["removed_segments"]?.integer ?? 0 > 0, "\(result)")
+      #expect(summary["disk"]?.integer ?? 0 >= summary["live"]?.integer ?? .max, "\(result)")
+      try segments[1].remove()
+      try FileManager.default.moveItem(atPath: kept.text, toPath: segments[1].text)
+      expectDone(try sandbox.pfs("compact", "--target", "1"))
+      try expectWhole(names, in: sandbox)
+    }
+  }
+
   @Test(
     "refuses what is no ratio, no rate, and arguments",
     arguments: [

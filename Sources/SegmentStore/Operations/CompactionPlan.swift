@@ -21,6 +21,8 @@ struct CompactionPlan {
   private(set) var candidates: [Candidate] = []
   /// Segments in which nothing is alive.
   private(set) var empty: Set<SegmentID> = []
+  /// Segments that nobody can look at. They take what the index says, and are not for a compaction.
+  private(set) var unreadable: Set<SegmentID> = []
   private(set) var liveByteCount = 0
   private(set) var diskByteCount = 0
 
@@ -38,7 +40,15 @@ struct CompactionPlan {
     }
     let newest = entries.last?.id.rawValue ?? 0
     for (id, entry) in entries {
-      guard var file = CompactionPlan.file(of: id, store) else { continue }
+      var file: (allocatedByteCount: Int, extentCount: Int)
+      do throws(SystemCallFailure) { file = try CompactionPlan.file(of: id, store) } catch {
+        // One that is gone was removed by somebody since the index was read.
+        if error.isNotFound { continue }
+        liveByteCount += entry.liveByteCount
+        diskByteCount += entry.usedByteCount
+        if entry.liveByteCount > 0 { unreadable.insert(id) }
+        continue
+      }
       // What is reserved ahead of an open segment goes back when its writer ends.
       if entry.state == .open { file.allocatedByteCount = min(file.allocatedByteCount, entry.usedByteCount) }
       liveByteCount += entry.liveByteCount
@@ -80,13 +90,10 @@ struct CompactionPlan {
         score: Double(gain) * Double(age) / Double(max(pageByteCount, entry.liveByteCount))))
   }
 
-  /// Nil where it is gone, or cannot be looked at: then it is not for a compaction.
-  private static func file(of id: SegmentID, _ store: Store) -> (allocatedByteCount: Int, extentCount: Int)? {
-    do throws(SystemCallFailure) {
-      let file = try store.segmentDirectory.open(id.fileName, [.noFollow, .nonBlocking])
-      return (try file.status().allocatedByteCount, file.extentCount() ?? 0)
-    } catch {
-      return nil
-    }
+  private static func file(
+    of id: SegmentID, _ store: Store
+  ) throws(SystemCallFailure) -> (allocatedByteCount: Int, extentCount: Int) {
+    let file = try store.segmentDirectory.open(id.fileName, [.noFollow, .nonBlocking])
+    return (try file.status().allocatedByteCount, file.extentCount() ?? 0)
   }
 }
