@@ -24,12 +24,12 @@ struct HistoryStage: Sendable {
 /// One thread of a history: does operations of the library, and writes down what it saw and when. Used by one thread.
 final class HistoryActor {
   private(set) var events: [HistoryEvent] = []
-  private(set) var violations: [(kind: Violation.Kind, message: String)] = []
+  var violations: [(kind: Violation.Kind, message: String)] = []
   private(set) var operationCount = 0
   /// Puts that a quota had no room for.
   private(set) var refusedCount = 0
   /// By compactions.
-  private(set) var movedByteCount = 0
+  var movedByteCount = 0
 
   let stage: HistoryStage
   let number: Int
@@ -55,8 +55,9 @@ final class HistoryActor {
       operationCount += 1
       let choice = generator.below(100)
       switch choice {
-      case ..<26: try put()
-      case ..<28: compact()
+      case ..<24: try put()
+      case ..<26: try putBesideCompaction()
+      case ..<28: compact(isSlow: generator.below(2) == 0)
       case ..<32: try putGroup()
       case ..<35: try putAndCancel()
       case ..<37: try putResumed()
@@ -241,21 +242,6 @@ final class HistoryActor {
     }
   }
 
-  /// Of all segments from which space can be had, now and then slowly, so that others come between its steps; others go on
-  /// and none is refused.
-  private func compact() {
-    var options = CompactionOptions()
-    options.targetRatio = 1
-    if generator.below(2) == 0 { options.bytesPerSecond = HistoryActor.slowBytesPerSecond }
-    do throws(StoreError) {
-      movedByteCount += try store.compact(options).movedByteCount
-    } catch {
-      violations.append((error.code == .busy ? .hang : .outcome, "compact: \(error.code): \(error.message)"))
-    }
-  }
-
-  private static let slowBytesPerSecond = 2 << 20
-
   /// Refused, since this very process has the store open.
   private func rebuild() {
     var configuration = Store.Configuration()
@@ -288,7 +274,7 @@ final class HistoryActor {
     }
   }
 
-  private func anyName() -> String { stage.names[generator.below(HistoryStage.nameCount)] }
+  func anyName() -> String { stage.names[generator.below(HistoryStage.nameCount)] }
 
   private func anyID() -> Int? {
     let number = generator.below(1 << 20)

@@ -24,6 +24,12 @@ struct StoreDump: Hashable {
   struct Entry: Hashable {
     let file: StoredFile
     let parts: [StoredPartInformation]
+
+    /// The same wherever its parts are.
+    var withoutPlaces: [String] {
+      ["\(file)"]
+        + parts.map { "\($0.id) \($0.offsetInFile) \($0.rawByteCount) \($0.storedByteCount) \($0.codec) \($0.md5)" }
+    }
   }
 
   private(set) var entries: [Entry] = []
