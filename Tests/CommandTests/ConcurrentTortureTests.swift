@@ -12,6 +12,7 @@ import Testing
       #expect(figures["histories of processes"] == 1)
       #expect(try #require(figures["operations"]) >= 600, "\(figures)")
       #expect(try #require(figures["events"]) >= 600, "\(figures)")
+      #expect(try #require(figures["bytes moved by compactions"]) > 0, "\(figures)")
       #expect(try FileManager.default.contentsOfDirectory(atPath: sandbox.work.text).isEmpty)
     }
   }

@@ -52,19 +52,42 @@ import Testing
     "sees when a sync is missing: of segments, of the index, of the names of segments, of the store's name",
     arguments: [".seg", "data.mdb", "segments/.", "above/."])
   func blind(spot: String) throws {
+    let lines = try lines(of: "--workload", "1/init,put:a:small", "--states", "400", "--stop", "1", "--blind", spot)
+    #expect(lines.contains { $0.hasPrefix("violation\t") }, "\(lines)")
+  }
+
+  private static let compacting = "1/init,batch,put:a:large,put:b:large,delete:a,compact"
+
+  @Test("has compactions move something, and finds nothing in what a loss of power leaves of them")
+  func compactions() throws {
+    let lines = try lines(of: "--workload", ExploreTortureTests.compacting, "--from", "5", "--states", "96")
+    let moved = lines.first { $0.hasSuffix("\tbytes moved by compactions") }?.split(separator: "\t")[1]
+    #expect(try #require(moved.flatMap { Int($0) }) > 50_000, "\(lines)")
+    #expect(lines.contains("count\t1\tcompactions that moved something"), "\(lines)")
+    #expect(!lines.contains { $0.hasPrefix("violation\t") }, "\(lines)")
+  }
+
+  @Test(
+    "sees when a compaction does not wait for a sync: of the copies, of the index, of the names of segments",
+    arguments: [".seg", "data.mdb", "segments/."])
+  func blindCompactions(spot: String) throws {
+    let lines = try lines(
+      of: "--workload", ExploreTortureTests.compacting, "--from", "5", "--states", "400", "--stop", "1", "--blind", spot
+    )
+    #expect(lines.contains { $0.hasPrefix("violation\t") }, "\(lines)")
+  }
+
+  /// What a worker says.
+  private func lines(of arguments: String...) throws -> [Substring] {
+    var lines: [Substring] = []
     try Sandbox.use { sandbox in
       let directory = sandbox.work / "worker"
       try FileManager.default.createDirectory(atPath: directory.text, withIntermediateDirectories: false)
-      let result = try bench(
-        sandbox,
-        [
-          "explore-worker", "--directory", directory.text, "--workload", "1/init,put:a:small", "--states", "400",
-          "--stop", "1", "--blind", spot,
-        ])
+      let result = try bench(sandbox, ["explore-worker", "--directory", directory.text] + arguments)
       expectDone(result)
-      let lines = String(decoding: result.standardOutput, as: UTF8.self).split(separator: "\n")
-      #expect(lines.contains { $0.hasPrefix("violation\t") }, "\(result)")
+      lines = String(decoding: result.standardOutput, as: UTF8.self).split(separator: "\n")
     }
+    return lines
   }
 
   private func explore(_ sandbox: Sandbox, _ arguments: String...) throws -> CommandResult {

@@ -36,6 +36,32 @@ import Testing
     #expect(report.figure("power loss: states") > 5)
   }
 
+  @Test(
+    "kills compactions and fails their calls, and finds nothing: not either where deleted files were moved",
+    arguments: [
+      ("kill", "kill:\(changes):once::", [11, 24, 38, 51]), ("io-error", "EIO:fdatasync:once::", [2, 5]),
+      ("io-error", "ENOSPC:fallocate:sticky::", [1]), ("io-error", "EIO:populate_read:once::", [3]),
+    ])
+  func compactions(layer: String, fault: String, numbers: [Int]) throws {
+    for number in numbers {
+      let report = try torture(layer, "--replay", "compact \(fault) \(number) 0")
+      #expect(report.figure("  in compact") == 1 || report.figure("kills at a seam") == 1, "\(number)")
+    }
+  }
+
+  private static let changes =
+    "create,pwrite,writev,write,ftruncate,fallocate,punch,fsync,fdatasync,msync,rename,link,unlink,mkdir,"
+    + "populate_write,madvise,sync_file_range"
+
+  @Test(
+    "compacts on disks that are full to the block, and finds nothing",
+    .enabled(if: LoopFileSystem.isAvailable, "\(LoopFileSystem.requirement)"),
+    arguments: ["tmpfs compact 0", "ext4 compact 3"])
+  func compactsFullDisk(level: String) throws {
+    let report = try torture("full-disk", "--replay", level)
+    #expect(report.figure("\(level.prefix { $0 != " " }): enough room") == 1)
+  }
+
   @Test("says that a case it does not know is none, and that a pfs that loses what it stores does")
   func seesNothing() throws {
     try Sandbox.use { sandbox in
