@@ -1,5 +1,4 @@
 import LMDB
-import Mutants
 import StorageIO
 
 /// Takes files out of the index, a bounded number of parts at a time, and gives their space back.
@@ -12,43 +11,7 @@ struct Reclamation: Sendable {
   let perform: @Sendable (IndexJob) throws(StoreError) -> Void
 
   /// Parts taken out in one transaction: bounds its memory and how long it keeps others waiting.
-  private static let stepPartCount = 4096
-
-  /// Deletes a ready file for good: returns when a crash can no longer bring it back; ``finish(_:)`` then gives its space
-  /// back. The caller holds the exclusive lock of the file.
-  func delete(_ id: FileID, writer: WriterID) throws(StoreError) {
-    let (index, highWater) = (try store.index, store.highWater)
-    if Mutant.punchBeforeDelete.isActive {
-      punch(
-        try index.read { (transaction) throws(StoreError) in
-          guard let manifest = try index.files.file(id, in: transaction)?.manifest else { return [] }
-          return try index.parts.parts(0..<manifest.partCount, of: manifest, in: transaction).map(\.entry.location)
-        })
-    }
-    try perform(
-      IndexJob(burying: [id]) { (transaction, journal) throws(StoreError) in
-        guard let entry = try index.files.file(id, in: transaction), entry.state == .ready else {
-          throw StoreError(.notFound, "no file with id \(id)")
-        }
-        guard let tombstone = journal.tombstones[id] else { throw StoreError(.io, "no tombstone for file \(id)") }
-        // Nothing is begun that a damaged index would not let come to an end.
-        try index.files.checkCommit(entry.commit, in: transaction)
-        let numbers = max(0, entry.manifest.partCount - Reclamation.stepPartCount)..<entry.manifest.partCount
-        _ = try index.parts.parts(numbers, of: entry.manifest, in: transaction)
-        try Reclamation.mark(id, entry, writer, index, in: transaction)
-        try highWater.raise(to: try index.counters(in: transaction))
-        try Reclamation.buried(id, entry, tombstone, index, in: transaction)
-      })
-  }
-
-  /// Begins to delete a file: a ready one for good, one whose put was interrupted by taking it out.
-  func begin(_ id: FileID, _ entry: FileEntry, by writer: WriterID) throws(StoreError) {
-    if entry.state == .writing {
-      try rollBack(id, of: entry.writer, by: writer)
-    } else {
-      try delete(id, writer: writer)
-    }
-  }
+  static let stepPartCount = 4096
 
   /// Takes a file that never became ready out again, unless it belongs to somebody else than `owner` by now. Its commit
   /// record does not exist, so it needs no tombstone.
@@ -68,7 +31,7 @@ struct Reclamation: Sendable {
   }
 
   /// Files of so few parts that a step takes many of them.
-  private static let stepFileCount = 64
+  static let stepFileCount = 64
 
   private func beginRollBack(_ ids: [FileID], of owner: WriterID, by writer: WriterID) throws(StoreError) {
     let (index, highWater) = (try store.index, store.highWater)
@@ -102,7 +65,7 @@ struct Reclamation: Sendable {
     if ids.isEmpty { return }
     var locations: [RecordLocation] = []
     for id in ids { locations += try lastParts(of: id) ?? [] }
-    punch(locations)
+    try punch(locations)
     let emptied = Monitor<Set<SegmentID>>([])
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
@@ -116,16 +79,24 @@ struct Reclamation: Sendable {
 
   /// Goes on with a file that is `deleting`, until it is gone.
   func finish(_ id: FileID) throws(StoreError) {
+    try finish(id) { (_, emptied) throws(StoreError) in try removeEmptySegments(emptied) }
+  }
+
+  /// The same, telling `body` after each step what died and was not worth a punch by itself, and in which segments nothing
+  /// is alive now.
+  func finish(
+    _ id: FileID, _ body: (DeadSpace.Extents, Set<SegmentID>) throws(StoreError) -> Void
+  ) throws(StoreError) {
     let index = try store.index
     while let locations = try lastParts(of: id) {
-      punch(locations)
+      let islands = try punch(locations)
       let emptied = Monitor<Set<SegmentID>>([])
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
           let empty = try Reclamation.takeOut(id, index, in: transaction)
           emptied.withLock { $0 = empty }
         })
-      try removeEmptySegments(emptied.withLock { $0 })
+      try body(islands, emptied.withLock { $0 })
     }
   }
 
@@ -161,16 +132,23 @@ struct Reclamation: Sendable {
   /// - Returns: Segments that may be empty now.
   func forgetTombstones(ofManifestsIn gone: Set<SegmentID>) throws(StoreError) -> Set<SegmentID> {
     let index = try store.index
-    let emptied = Monitor<Set<SegmentID>>([])
-    try perform(
-      IndexJob { (transaction, _) throws(StoreError) in
-        let locations = try index.files.releaseTombstones(ofManifestsIn: gone, in: transaction)
-        // A tombstone beside the manifest it buries was never counted as alive, and has gone with it.
-        let counted = locations.filter { !gone.contains($0.segment) }
-        let empty = try index.segments.release(counted, in: transaction)
-        emptied.withLock { $0 = empty }
-      })
-    return emptied.withLock { $0 }
+    var emptied: Set<SegmentID> = []
+    var first: FileID? = FileID(rawValue: 0)
+    while let start = first {
+      let step = Monitor<(emptied: Set<SegmentID>, next: FileID?)>(([], nil))
+      try perform(
+        IndexJob { (transaction, _) throws(StoreError) in
+          let (locations, next) = try index.files.releaseTombstones(
+            ofManifestsIn: gone, from: start, limit: Reclamation.stepPartCount, in: transaction)
+          // A tombstone beside the manifest it buries was never counted as alive, and has gone with it.
+          let counted = locations.filter { !gone.contains($0.segment) }
+          let result = (try index.segments.release(counted, in: transaction), next)
+          step.withLock { $0 = result }
+        })
+      emptied.formUnion(step.withLock { $0.emptied })
+      first = step.withLock { $0.next }
+    }
+    return emptied
   }
 
   /// Removes segment files that the index does not name any more. Their names are durably gone on return.
@@ -204,20 +182,9 @@ struct Reclamation: Sendable {
   // Static, so that a job holds the index and never the store: the last reference to a store closes it, and must not
   // go with a job on the thread of the index, for which a close waits.
 
-  /// Counts the tombstone of a file as alive, unless it lies beside the manifest it buries: they go together.
-  private static func buried(
-    _ id: FileID, _ entry: FileEntry, _ tombstone: RecordLocation, _ index: Index,
-    in transaction: borrowing WriteTransaction
-  ) throws(StoreError) {
-    let manifestSegment = entry.manifestLocation.segment
-    try index.files.setTombstone(
-      id, TombstoneEntry(location: tombstone, manifestSegment: manifestSegment), in: transaction)
-    if tombstone.segment != manifestSegment { try index.segments.revive(tombstone, in: transaction) }
-  }
-
   /// Makes a file `deleting`. What is punched after this carries its ids no more, so whoever calls this raises the
   /// high-water file in the same transaction.
-  private static func mark(
+  static func mark(
     _ id: FileID, _ entry: FileEntry, _ writer: WriterID, _ index: Index, in transaction: borrowing WriteTransaction
   ) throws(StoreError) {
     var entry = entry
@@ -269,36 +236,23 @@ struct Reclamation: Sendable {
     }
   }
 
-  /// Punches the pages that hold nothing but these records. Best effort: where it fails, compaction does it.
-  private func punch(_ locations: [RecordLocation]) {
-    for (segment, extents) in PageExtents.bySegment(of: locations) {
-      do throws(SystemCallFailure) {
-        let file = try store.segmentDirectory.open(segment.fileName, [.write, .noFollow])
-        for extent in extents { try file.deallocate(extent) }
-      } catch {}
-    }
-  }
-}
-
-enum PageExtents {
-  /// The whole pages that the records cover, neighbours joined, by segment.
-  static func bySegment(of locations: [RecordLocation]) -> [SegmentID: [Range<Int>]] {
-    var extents: [SegmentID: [Range<Int>]] = [:]
-    for (segment, records) in Dictionary(grouping: locations, by: \.segment) {
-      var joined: [Range<Int>] = []
-      for record in records.sorted(by: { $0.offset < $1.offset }) {
-        if let last = joined.last, last.upperBound == record.offset {
-          joined[joined.count - 1] = last.lowerBound..<record.end
-        } else {
-          joined.append(record.offset..<record.end)
-        }
+  /// Punches the pages that hold nothing but these records, where that is worth a call. Not in segments that hold nothing
+  /// else: those go as a whole.
+  /// - Returns: What was not.
+  @discardableResult private func punch(_ locations: [RecordLocation]) throws(StoreError) -> DeadSpace.Extents {
+    let index = try store.index
+    var dead = DeadSpace()
+    dead.add(locations)
+    var islands: DeadSpace.Extents = [:]
+    for (segment, extents) in dead.takeAll() {
+      let entry = try index.read { (transaction) throws(StoreError) in
+        try index.segments.segment(segment, in: transaction)
       }
-      extents[segment] = joined.compactMap { range in
-        let start = (range.lowerBound + pageByteCount - 1) & ~(pageByteCount - 1)
-        let end = range.upperBound & ~(pageByteCount - 1)
-        return start < end ? start..<end : nil
-      }
+      let deadByteCount = extents.reduce(0) { $0 + $1.count }
+      if entry?.state == .sealed, entry?.owner.rawValue == 0, entry?.liveByteCount == deadByteCount { continue }
+      DeadPages.punch(extents, of: segment, in: store)
+      islands[segment] = extents.filter { DeadPages.pages(of: $0) == nil }
     }
-    return extents
+    return islands
   }
 }
