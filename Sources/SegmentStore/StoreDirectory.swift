@@ -328,13 +328,25 @@ struct Reserve: Sendable {
     try translating { () throws(SystemCallFailure) in try File.open(path, [.write, .noFollow]).truncate(to: 0) }
   }
 
-  /// Sets the space aside again, if there is any.
+  /// Sets the space aside again, as much of it as there is.
   func refill() {
     do throws(SystemCallFailure) {
       let file = try File.open(path, [.write, .create, .noFollow])
-      if try file.status().allocatedByteCount < Reserve.byteCount { try file.allocate(0..<Reserve.byteCount) }
+      var byteCount = try file.status().allocatedByteCount
+      var step = Reserve.byteCount - byteCount
+      while byteCount < Reserve.byteCount, step >= Reserve.leastStepByteCount {
+        do throws(SystemCallFailure) {
+          let end = min(byteCount + step, Reserve.byteCount)
+          try file.allocate(byteCount..<end)
+          byteCount = end
+        } catch  where error.isNoSpace {
+          step /= 2
+        }
+      }
     } catch {}
   }
+
+  private static let leastStepByteCount = 16 << 10
 }
 
 extension Store {

@@ -280,6 +280,15 @@ struct FileRegistry: Sendable {
     return segments
   }
 
+  func forEachTombstone<Access>(
+    in transaction: borrowing Transaction<Access>, _ body: (TombstoneEntry) -> Void
+  ) throws(StoreError) {
+    try transaction.forEach(tombstones) { (_, entry: TombstoneEntry) throws(StoreError) in
+      body(entry)
+      return true
+    }
+  }
+
   /// Calls `body` with every commit record and every tombstone that is still needed.
   func forEachJournalRecord<Access>(
     in transaction: borrowing Transaction<Access>, _ body: (RecordLocation) -> Void
