@@ -20,16 +20,17 @@ struct Burial: Sendable {
   static let partCountOfSmall = Reclamation.stepPartCount / Reclamation.stepFileCount
 
   let store: Store
-  let session: WriterSession
+  let writer: WriterID
+  let perform: @Sendable (IndexJob) throws(StoreError) -> Void
 
   /// Deletes `files`, which are ready: on return a crash can no longer bring them back.
   /// - Throws: `.notFound` when one is not there, and then none is deleted.
-  func perform(_ files: [FileID]) throws(StoreError) -> Outcome {
+  @discardableResult func bury(_ files: [FileID]) throws(StoreError) -> Outcome {
     if Mutant.punchBeforeDelete.isActive { try punchBefore(files) }
-    let (index, highWater, writer) = (try store.index, store.highWater, session.writer)
+    let (index, highWater, writer) = (try store.index, store.highWater, writer)
     let ids = files.sorted()
     let outcome = Monitor(Outcome())
-    try session.perform(
+    try perform(
       IndexJob(burying: ids) { (transaction, journal) throws(StoreError) in
         let result = try Burial.bury(ids, by: writer, index, journal, in: transaction)
         try highWater.raise(to: try index.counters(in: transaction))

@@ -16,7 +16,9 @@ struct DeadStretches {
 
   func punch(_ dead: DeadSpace.Extents) throws(StoreError) {
     for (segment, extents) in dead {
-      guard let entry = try entry(of: segment), !(entry.liveByteCount == 0 && entry.owner.rawValue == 0) else { continue }
+      guard let entry = try entry(of: segment), !(entry.liveByteCount == 0 && entry.owner.rawValue == 0) else {
+        continue
+      }
       DeadPages.punch(try stretches(around: extents, of: segment, entry), of: segment, in: store)
     }
   }
@@ -53,7 +55,8 @@ struct DeadStretches {
 
   // MARK: Neighbours
 
-  private func joined(_ extents: [Range<Int>], upTo end: Int, _ bytes: SegmentBytes) throws(StoreError) -> [Range<Int>] {
+  private func joined(_ extents: [Range<Int>], upTo end: Int, _ bytes: SegmentBytes) throws(StoreError) -> [Range<Int>]
+  {
     var found = extents
     var gapStart = SegmentHeader.byteCount
     for extent in extents + [end..<end] {

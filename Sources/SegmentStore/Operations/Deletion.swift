@@ -128,9 +128,9 @@ final class Deletion {
     // Even a delete needs a few pages: where there is no room, those that were set aside for it.
     let session = try store.usingReserve { () throws(StoreError) in try store.writerSession() }
     try session.checkUsable()
-    let burial = Burial(store: store, session: session)
+    let burial = Burial(store: store, writer: session.writer, perform: session.perform)
     let ids = files.map(\.id)
-    space.add(try store.usingReserve { () throws(StoreError) in try burial.perform(ids) })
+    space.add(try store.usingReserve { () throws(StoreError) in try burial.bury(ids) })
     for file in files { succeed(file) }
   }
 

@@ -54,7 +54,8 @@ final class RebuildScratch {
   init(in directory: FilePath, batchCount: Int) throws(StoreError) {
     let (environment, tables) = try translatingIndex { () throws(LMDBError) in
       let environment = try Environment(
-        directory: directory.bytes, mapByteCount: RebuildScratch.mapByteCount, maximumTableCount: RebuildScratch.tableNames.count,
+        directory: directory.bytes, mapByteCount: RebuildScratch.mapByteCount,
+        maximumTableCount: RebuildScratch.tableNames.count,
         maximumReaderCount: 4, creates: true, fileMode: 0o600)
       return (environment, try environment.openTables(RebuildScratch.tableNames, creates: true))
     }

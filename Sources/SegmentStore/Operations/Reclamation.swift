@@ -170,7 +170,7 @@ struct Reclamation: Sendable {
         try store.segmentDirectory.sync()
         // Another process may have it mapped and would keep its blocks. Only now: a segment that still has its name is
         // never an empty file, for which a rebuild would have to take it.
-        for file in removed { try file.truncate(to: 0) }
+        try RemovedFiles(removed).giveBack(with: store.workers)
       }
     }
   }

@@ -43,7 +43,8 @@ struct DeleteCommand: Command {
   func run(in context: CommandContext) throws(CommandError) -> ExitStatus {
     let store = try context.store()
     let selection = DeleteSelection(
-      arguments: arguments, isRecursive: isRecursive, takesAllVersions: takesAllVersions, context: context, store: store)
+      arguments: arguments, isRecursive: isRecursive, takesAllVersions: takesAllVersions, context: context, store: store
+    )
     if isDryRun { return try preview(selection, context, store) }
     let before = context.isInShell ? nil : try translating { () throws(StoreError) in try store.diskByteCount() }
     let deletedCount = try delete(selection, context, store)
@@ -121,7 +122,7 @@ struct DeleteCommand: Command {
     let freed: Int
     do throws(StoreError) {
       try selection.forEach { (file) throws(StoreError) in
-        try context.cancellation.check()
+        if context.cancellation.isCancelled { throw StoreError(.cancelled, "interrupted") }
         try space.add(file.id)
         fileCount += 1
         storedByteCount += file.storedByteCount
