@@ -65,7 +65,7 @@ import Testing
       let getting = try command.start()
       #expect(try getting.readOutput(upTo: 1).count == 1)
       let names = isRecursive ? ["-r", "tree"] : ["tree/a", "tree/b", "tree/c"]
-      let result = try sandbox.command(["--quiet", "--lock-timeout", "200ms", "delete"] + names).run()
+      let result = try sandbox.command(["--lock-timeout", "200ms", "delete"] + names).run()
       #expect(result.exitStatus == 5, "\(result)")
       expectOneClearLine(result, of: "delete", says: ["in use"])
       #expect(try sandbox.list().map(\.name) == ["tree/b"])

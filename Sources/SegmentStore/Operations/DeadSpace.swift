@@ -67,20 +67,32 @@ struct DeadSpace {
 /// Pages that hold nothing but dead records.
 enum DeadPages {
   /// A punch costs the same for 4 KiB as for this much. What is smaller waits until its neighbours die, or for compaction.
-  static let leastByteCount = 64 << 10
+  private static let leastByteCount = 64 << 10
 
-  /// The whole pages in an extent, if they are worth a call.
+  /// How long a stretch must be to be punched: on a disk that is full nothing waits.
+  static func leastByteCount(in store: Store) -> Int { store.reserve.isWhole ? leastByteCount : pageByteCount }
+
+  /// The whole pages in an extent.
   static func pages(of extent: Range<Int>) -> Range<Int>? {
     let start = (extent.lowerBound + pageByteCount - 1) & ~(pageByteCount - 1)
     let end = extent.upperBound & ~(pageByteCount - 1)
-    return end - start >= leastByteCount - 2 * pageByteCount ? start..<end : nil
+    return start < end ? start..<end : nil
   }
 
-  /// Gives the pages in `extents` back. Best effort: where it fails, compaction does it.
+  /// Gives the pages in `extents` back, each of which ends with a record. Best effort: where it fails, compaction does it.
+  ///
+  /// What a record leaves behind its last whole page is zeroed, so that the next one who looks sees that nothing is there:
+  /// its header has gone with the pages.
   static func punch(_ extents: [Range<Int>], of segment: SegmentID, in store: Store) {
+    if extents.isEmpty { return }
     do throws(SystemCallFailure) {
       let file = try store.segmentDirectory.open(segment.fileName, [.write, .noFollow])
-      for extent in extents.compactMap(pages) { try file.deallocate(extent) }
+      for extent in extents {
+        guard let pages = pages(of: extent) else { continue }
+        try file.deallocate(pages)
+        let rest = [UInt8](repeating: 0, count: extent.upperBound - pages.upperBound)
+        if !rest.isEmpty { try file.write(rest, at: pages.upperBound) }
+      }
     } catch {}
   }
 }

@@ -12,14 +12,15 @@ struct DeadStretches {
   let session: WriterSession?
 
   /// How far from what died dead neighbours are looked for.
-  private static let reachByteCount = DeadPages.leastByteCount
+  private static let reachByteCount = 64 << 10
 
   func punch(_ dead: DeadSpace.Extents) throws(StoreError) {
     for (segment, extents) in dead {
       guard let entry = try entry(of: segment), !(entry.liveByteCount == 0 && entry.owner.rawValue == 0) else {
         continue
       }
-      DeadPages.punch(try stretches(around: extents, of: segment, entry), of: segment, in: store)
+      let stretches = try stretches(around: extents, of: segment, entry)
+      DeadPages.punch(stretches, of: segment, in: store)
     }
   }
 
@@ -39,9 +40,15 @@ struct DeadStretches {
       let end = min(entry.usedByteCount, bytes.byteCount)
       do throws(StoreError) { stretches = try joined(extents, upTo: end, bytes) } catch  where error.code == .io {}
     }
+    let least = DeadPages.leastByteCount(in: store)
     var punchable: [Range<Int>] = []
-    for stretch in stretches where DeadPages.pages(of: stretch) != nil {
-      punchable.append(try start(of: stretch, bytes)..<stretch.upperBound)
+    var next = extents[...]
+    for stretch in stretches {
+      next = next.drop { $0.upperBound <= stretch.lowerBound }
+      // One that was found beside them has had its turn.
+      guard let extent = next.first, extent.lowerBound < stretch.upperBound, stretch.count >= least else { continue }
+      let start = try start(of: stretch, bytes)
+      if start < stretch.upperBound { punchable.append(start..<stretch.upperBound) }
     }
     return punchable
   }
@@ -72,24 +79,38 @@ struct DeadStretches {
     return DeadSpace.joined(found)
   }
 
-  /// The dead records in a range of bytes, those that lie in it as a whole.
+  /// The dead records in a range of bytes, those that lie in it as a whole, and what is left of others: nothing but zeros.
   private func deadRecords(in range: Range<Int>, _ bytes: SegmentBytes) throws(StoreError) -> [Range<Int>] {
     var headers: [RecordHeader] = []
+    var zeros: [Range<Int>] = []
     var offset = (range.lowerBound + Format.alignment - 1) & ~(Format.alignment - 1)
-    while offset < range.upperBound, let header = try bytes.nextRecord(from: offset, upTo: range.upperBound) {
+    while offset < range.upperBound {
+      let header = try bytes.nextRecord(from: offset, upTo: range.upperBound)
+      zeros += try zeroRanges(in: offset..<(header?.offset ?? range.upperBound), bytes)
+      guard let header else { break }
       headers.append(header)
       offset = header.location.end
     }
-    if headers.isEmpty { return [] }
+    if headers.isEmpty { return zeros }
     let index = try store.index
     let found = headers
     return try index.read { (transaction) throws(StoreError) in
-      var dead: [Range<Int>] = []
+      var dead = zeros
       for header in found where try isDead(header, index, in: transaction) {
         dead.append(header.offset..<header.location.end)
       }
       return dead
     }
+  }
+
+  /// Where bytes between records are zero up to both ends, as punching leaves them: a piece at the start, one at the end, or
+  /// all. Behind a search that began in the middle of a record there may be anything else.
+  private func zeroRanges(in gap: Range<Int>, _ bytes: SegmentBytes) throws(StoreError) -> [Range<Int>] {
+    if gap.isEmpty { return [] }
+    let content = try bytes.bytes(at: gap.lowerBound, byteCount: gap.count)
+    guard let last = content.lastIndex(where: { $0 != 0 }) else { return [gap] }
+    let start = Format.aligned(gap.lowerBound + last + 1)
+    return start < gap.upperBound ? [start..<gap.upperBound] : []
   }
 
   private func isDead(
@@ -115,7 +136,9 @@ struct DeadStretches {
   private func start(of stretch: Range<Int>, _ bytes: SegmentBytes) throws(StoreError) -> Int {
     var start = (stretch.lowerBound + pageByteCount - 1) & ~(pageByteCount - 1)
     var offset = stretch.lowerBound
-    while offset < start, let header = try bytes.header(at: offset) {
+    while offset < start, let header = try bytes.nextRecord(from: offset, upTo: stretch.upperBound),
+      header.offset < start
+    {
       offset = header.location.end
       if offset > start, header.kind != .part { start = (offset + pageByteCount - 1) & ~(pageByteCount - 1) }
     }

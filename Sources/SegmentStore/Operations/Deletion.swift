@@ -110,10 +110,10 @@ final class Deletion {
     do throws(StoreError) {
       try buryTogether(files)
     } catch {
-      if error.code == .noSpace, files.count == 1, !space.isEmpty {
+      if error.code == .noSpace, !space.isEmpty {
         // What is gone already makes room.
         try returnSpace()
-        return try buryTogether(files)
+        return try bury(files)
       }
       if files.count == 1 || (error.stopsEverything && error.code != .noSpace) {
         if error.stopsEverything { throw error }
@@ -196,18 +196,21 @@ struct SpaceReturn: Sendable {
   /// - Throws: `.indexDamaged` only.
   func giveBack(to store: Store, _ session: WriterSession) throws(StoreError) {
     let reclamation = Reclamation(store: store, perform: session.perform)
-    var dead = dead
+    let stretches = DeadStretches(store: store, session: session)
+    var (dead, islands) = (dead, DeadSpace())
     do throws(StoreError) {
+      // First what takes no room.
+      try stretches.punch(dead.takeAll())
       for id in unfinished {
         try store.usingReserve { () throws(StoreError) in
-          try reclamation.finish(id) { (islands, emptied) throws(StoreError) in
-            dead.add(islands)
+          try reclamation.finish(id) { (found, emptied) throws(StoreError) in
+            islands.add(found)
             try reclamation.removeEmptySegments(emptied)
           }
         }
       }
       try store.usingReserve { () throws(StoreError) in try reclamation.removeEmptySegments(emptied) }
-      try DeadStretches(store: store, session: session).punch(dead.takeAll())
+      try stretches.punch(islands.takeAll())
     } catch {
       session.leaveToRecovery()
       if error.code == .indexDamaged { throw error }

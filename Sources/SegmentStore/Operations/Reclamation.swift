@@ -243,6 +243,7 @@ struct Reclamation: Sendable {
     let index = try store.index
     var dead = DeadSpace()
     dead.add(locations)
+    let least = DeadPages.leastByteCount(in: store)
     var islands: DeadSpace.Extents = [:]
     for (segment, extents) in dead.takeAll() {
       let entry = try index.read { (transaction) throws(StoreError) in
@@ -250,8 +251,8 @@ struct Reclamation: Sendable {
       }
       let deadByteCount = extents.reduce(0) { $0 + $1.count }
       if entry?.state == .sealed, entry?.owner.rawValue == 0, entry?.liveByteCount == deadByteCount { continue }
-      DeadPages.punch(extents, of: segment, in: store)
-      islands[segment] = extents.filter { DeadPages.pages(of: $0) == nil }
+      DeadPages.punch(extents.filter { $0.count >= least }, of: segment, in: store)
+      islands[segment] = extents.filter { $0.count < least }
     }
     return islands
   }

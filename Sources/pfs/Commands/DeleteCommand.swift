@@ -15,7 +15,7 @@ struct DeleteCommand: Command {
     "Delete files and give their space back. Digits alone are an id, ./123 is the name 123, and a name means the "
       + "newest version of it. Prints the id, a tab and the name of each file that is gone for good. Waits for those "
       + "who read a file, at most as long as --lock-timeout says; the others go on meanwhile. At the end it says by how "
-      + "much the store takes less of the disk: of files below 64 KiB that were stored between others nothing, until "
+      + "much the store takes less of the disk (in a script only with --json or --verbose): of files below 64 KiB that were stored between others nothing, until "
       + "their neighbours are gone too. In the shell the prompt comes back when the files are gone for good, and "
       + "their space comes back behind it.",
     options: options,
@@ -106,8 +106,10 @@ struct DeleteCommand: Command {
     let freed = max(0, before - after)
     if context.output.isJSON {
       try context.output.result(["deleted_files": .integer(Int64(fileCount)), "freed": .integer(Int64(freed))])
+    } else if context.output.isForPeople {
+      try context.output.results("\(ByteSize.text(freed)) freed\n")
     } else {
-      context.output.notice("\(ByteSize.text(freed)) freed")
+      context.output.detail("\(ByteSize.text(freed)) freed")
     }
   }
 
