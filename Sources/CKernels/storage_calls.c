@@ -2,10 +2,13 @@
 #include "storage_calls.h"
 
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -47,6 +50,11 @@ int pfs_allocate(int descriptor, int64_t offset, int64_t byte_count) {
 
 int pfs_punch(int descriptor, int64_t offset, int64_t byte_count) {
     return fallocate(descriptor, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, byte_count);
+}
+
+int64_t pfs_extent_count(int descriptor) {
+    struct fiemap map = {.fm_length = FIEMAP_MAX_OFFSET};
+    return ioctl(descriptor, FS_IOC_FIEMAP, &map) ? -1 : (int64_t)map.fm_mapped_extents;
 }
 
 int pfs_start_writeback(int descriptor, int64_t offset, int64_t byte_count) {

@@ -248,25 +248,28 @@ import Synchronization
     guard OpenEnvironments.insert(identity) else {
       throw LMDBError(code: LMDBError.alreadyOpenCode, operation: "mdb_env_open")
     }
-    let environment: OpaquePointer
-    do throws(LMDBError) {
-      if !Mutant.noIndexFileCheck.isActive {
-        try MetaPages.check(path: path + "/data.mdb".utf8CString, creates: creates)
-      }
-      try ReaderTable.reserve(
-        path: path + "/lock.mdb".utf8CString, readerCount: Int(limits.readerCount), fileMode: fileMode)
-      unsafe environment = try unsafe create()
-    } catch {
-      OpenEnvironments.remove(identity)
-      throw error
+    var isOpen = false
+    // One that cannot be closed counts as open, as in deinit.
+    defer { if !isOpen { OpenEnvironments.remove(identity) } }
+    if !Mutant.noIndexFileCheck.isActive {
+      try MetaPages.check(path: path + "/data.mdb".utf8CString, creates: creates)
     }
-    do throws(LMDBError) {
-      let pages = try unsafe open(environment, path: path + [0], limits: limits, fileMode: fileMode)
-      return unsafe (environment, pages)
-    } catch {
-      // Safe: nobody else knows the environment. One that cannot be closed counts as open, as in deinit.
-      if unsafe pfs_mdb_env_close(environment) == MDB_SUCCESS { OpenEnvironments.remove(identity) }
-      throw error
+    try ReaderTable.reserve(
+      path: path + "/lock.mdb".utf8CString, readerCount: Int(limits.readerCount), fileMode: fileMode)
+    var retries = 0..<ReaderTable.openRetryCount
+    while true {
+      let environment = try unsafe create()
+      do throws(LMDBError) {
+        let pages = try unsafe open(environment, path: path + [0], limits: limits, fileMode: fileMode)
+        try unsafe ReaderTable.checkIsSetUp(of: environment, pages)
+        isOpen = true
+        return unsafe (environment, pages)
+      } catch {
+        // Safe: nobody else knows the environment.
+        isOpen = unsafe pfs_mdb_env_close(environment) != MDB_SUCCESS
+        guard !isOpen, error.mayBeUnfinishedReaderTable, retries.popFirst() != nil else { throw error }
+        ReaderTable.waitForOthers()
+      }
     }
   }
 

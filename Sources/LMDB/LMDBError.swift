@@ -12,6 +12,9 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The code of a call in which LMDB touched memory that is not there, or met one of its assertions: damaged pages.
   static let faultCode: Int32 = PFS_MDB_FAULT
 
+  /// The code of an environment whose reader table nobody has set up.
+  static let unfinishedTableCode: Int32 = -31_001
+
   /// What failed: a code of LMDB (negative), an `errno` value (positive), ``alreadyOpenCode`` or `faultCode`.
   public let code: Int32
   /// The C function that failed, for example `mdb_put`.
@@ -58,7 +61,14 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
   /// Only seen while other transactions of this process run; a retry after they ended adopts the new size.
   public var isMapResized: Bool { code == MDB_MAP_RESIZED }
 
+  /// Whether opening may succeed when those who have the environment open now have closed it.
+  var mayBeUnfinishedReaderTable: Bool {
+    code == Self.unfinishedTableCode
+      || operation == "mdb_env_open" && [MDB_INVALID, MDB_VERSION_MISMATCH].contains(code)
+  }
+
   private var codeDescription: String {
+    if code == Self.unfinishedTableCode { return "another process died while it set up the table of readers" }
     if isAlreadyOpen { return "the environment is open in this process already" }
     if code == Self.faultCode { return "a damaged page led outside the file" }
     // Safe: the text is static or lives in a buffer of this thread (glibc 2.32 on), and is copied here.

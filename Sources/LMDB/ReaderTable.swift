@@ -1,4 +1,5 @@
 import CLMDB
+import CLMDBGuard
 import Glibc
 
 /// The file `lock.mdb`, in which readers enter themselves.
@@ -35,4 +36,31 @@ enum ReaderTable {
       throw LMDBError(code: code, operation: "posix_fallocate", detail: "lock.mdb")
     }
   }
+
+  // MARK: A table that was not set up
+
+  /// Who opens alone sets the table up, and tells others to wait meanwhile by a lock on it. If that process is killed in the
+  /// middle, those who wait go on with what it has left, where the last transaction has the number 0: they would begin with
+  /// a snapshot from the past. When all of them have closed it, the next one to open it sets it up.
+  static let openRetryCount = 200
+  private static let retryMicroseconds: UInt32 = 5_000
+
+  /// Throws when the table knows less than the older of the two meta pages.
+  /// - Parameter environment: open, and nobody else's.
+  static func checkIsSetUp(of environment: OpaquePointer, _ pages: PageReader) throws(LMDBError) {
+    let numbers = [try MetaPages.snapshot(0, pages), try MetaPages.snapshot(1, pages)].map(\.transactionNumber)
+    var transaction: OpaquePointer?
+    // Safe: the environment is open, and the transaction ends here.
+    try LMDBError.check(unsafe pfs_mdb_txn_begin(environment, UInt32(MDB_RDONLY), &transaction), "mdb_txn_begin")
+    guard let transaction = unsafe transaction else { return }
+    let number = unsafe UInt64(mdb_txn_id(transaction))
+    unsafe pfs_mdb_txn_abort(transaction)
+    guard number >= min(numbers[0], numbers[1]) else {
+      throw LMDBError(
+        code: LMDBError.unfinishedTableCode, operation: "mdb_env_open",
+        detail: "lock.mdb says that the last transaction was \(number), data.mdb \(max(numbers[0], numbers[1]))")
+    }
+  }
+
+  static func waitForOthers() { usleep(retryMicroseconds) }
 }

@@ -5,9 +5,7 @@
 /// The seeded defects that the torture harness must see: each is one seam of the engine that does not do what it should.
 ///
 /// They exist only in a build with `-Xswiftc -DPFS_MUTANTS`. In every other one ``isActive`` is the constant false, and nothing
-/// of them is left. The names M1 to M20 are those of the list that the harness was designed by; M5 (unlink the old segment
-/// before the index names the new one) and M19 (lose a part that was written while its segment was compacted) come with the
-/// compactor.
+/// of them is left. The names M1 to M20 are those of the list that the harness was designed by.
 public enum Mutant: String, CaseIterable, Sendable {
   // MARK: Durability
 
@@ -19,6 +17,8 @@ public enum Mutant: String, CaseIterable, Sendable {
   case noDirectorySync = "M3-no-directory-sync"
   /// M4: LMDB does not sync its commits.
   case noIndexSync = "M4-no-index-sync"
+  /// M5: a segment that is compacted is removed before the index names the copies.
+  case removeBeforeMove = "M5-remove-before-move"
   /// M6: the pages of a file are punched before the index commit that deletes it.
   case punchBeforeDelete = "M6-punch-before-delete"
   /// M7: a put returns before its group is synced and committed.
@@ -42,6 +42,8 @@ public enum Mutant: String, CaseIterable, Sendable {
 
   /// M10: the part ids that a writer takes are given out again to the next one.
   case reusePartIDs = "M10-reuse-part-ids"
+  /// M19: segments are compacted that a running put has records in, which the index does not name yet.
+  case compactOwnedSegments = "M19-compact-owned-segments"
   /// M20: a delete buries nobody: its tombstone does not name the file.
   case noTombstone = "M20-no-tombstone"
   /// Ids are not remembered when what carries them is given back.

@@ -83,11 +83,10 @@ extension Store {
   }
 
   /// Sizes and counts.
-  /// - Complexity: O(files + segments).
+  /// - Complexity: O(files + segments + what was punched out of them).
   public func statistics() throws(StoreError) -> StoreStatistics {
     var result = StoreStatistics()
     let index = try index
-    var segments: [SegmentID] = []
     try index.read { (transaction) throws(StoreError) in
       try index.checkSums(of: Index.tablesOfFiles, in: transaction)
       try index.files.forEach(from: FileID(rawValue: 0), in: transaction) { (_, entry) in
@@ -101,26 +100,22 @@ extension Store {
         return true
       }
       result.partCount = try index.parts.count(in: transaction)
-      try index.segments.forEach(in: transaction) { (id, entry) in
-        segments.append(id)
-        result.segmentCount += 1
-        if entry.state == .sealed { result.sealedSegmentCount += 1 }
-        result.liveByteCount += entry.liveByteCount
-        result.deadByteCount += entry.deadByteCount
-      }
     }
-    do throws(SystemCallFailure) {
-      for id in segments {
-        do throws(SystemCallFailure) {
-          result.segmentDiskByteCount += try segmentDirectory.status(of: id.fileName).allocatedByteCount
-        } catch  where error.isNotFound {
-          // Removed since the index was read, or not made yet.
-        }
-      }
+    for segment in try segmentSpaces() {
+      result.segmentCount += 1
+      if segment.isSealed { result.sealedSegmentCount += 1 }
+      result.liveByteCount += segment.liveByteCount
+      result.deadByteCount += segment.deadByteCount
+      result.punchedByteCount += segment.punchedByteCount
+      result.freeByteCount += segment.freeByteCount
+      result.overheadByteCount += segment.overheadByteCount
+      result.segmentDiskByteCount += segment.diskByteCount
+    }
+    result.indexFreeByteCount = try index.space().freeByteCount
+    try translating { () throws(SystemCallFailure) in
       let indexFile = path.appending(Index.directoryName).appending("data.mdb")
       result.indexDiskByteCount = try FileSystem.status(of: indexFile).allocatedByteCount
-    } catch {
-      throw StoreError(error)
+      result.storeDiskByteCount = try Directory.open(path).diskByteCount()
     }
     result.segmentByteCount = superblock.segmentByteCount
     result.partByteCount = superblock.partByteCount

@@ -100,7 +100,7 @@ public final class Store: Sendable {
     highWater = directory.highWater
     reserve = directory.reserve
     guard let lock = try locks.acquire(.store, .shared, timeoutSeconds: configuration.lockTimeoutSeconds) else {
-      throw StoreError(.busy, "'\(path)': its index is being rebuilt")
+      throw StoreError(.busy, "'\(path)': its index is being made anew")
     }
     segmentDirectory = try directory.openSegments()
     reader = SegmentReader(
@@ -135,6 +135,12 @@ public final class Store: Sendable {
   /// runs; later calls of operations throw. Waits for the space of deleted files that is still coming back.
   /// - Throws: What kept this from being a clean end. Nothing acknowledged is affected, and the next open cleans up.
   public func close() throws(StoreError) {
+    // Nobody else holds the index then, and a process that wrote may have left much of it free.
+    if try closeSession() { try compactIndexAtClose() }
+  }
+
+  /// - Returns: Whether this process wrote.
+  private func closeSession() throws(StoreError) -> Bool {
     let open = session.wait { state -> WriterSession?? in
       switch state {
       case .starting: return nil
@@ -150,9 +156,10 @@ public final class Store: Sendable {
     workers.close()
     // The index closes with its last user, so that the same process may open the store again.
     defer { self.open.withLock { $0 = nil } }
-    guard let open else { return }
+    guard let open else { return false }
     defer { reserve.refill() }
     try open.close(of: self)
+    return true
   }
 
   /// What tells this store from all others, as RFC 9562 writes it.

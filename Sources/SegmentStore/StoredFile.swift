@@ -79,11 +79,21 @@ public struct StoreStatistics: Hashable, Sendable {
   public internal(set) var storedByteCount = 0
   /// Records in segments that something needs, headers included.
   public internal(set) var liveByteCount = 0
-  /// Records that nothing needs any more; their whole pages are given back.
+  /// Records that nothing needs any more, as far as they are still on disk.
   public internal(set) var deadByteCount = 0
-  /// What the segment files take on disk.
+  /// What was given back of such records.
+  public internal(set) var punchedByteCount = 0
+  /// What segments have set aside behind their records.
+  public internal(set) var freeByteCount = 0
+  /// What segments take beside that: see ``SegmentSpace/overheadByteCount``.
+  public internal(set) var overheadByteCount = 0
+  /// What the segment files take on disk, as `du` counts it.
   public internal(set) var segmentDiskByteCount = 0
   public internal(set) var indexDiskByteCount = 0
+  /// What the index could give back.
+  public internal(set) var indexFreeByteCount = 0
+  /// The whole directory of the store, as `du` counts it.
+  public internal(set) var storeDiskByteCount = 0
   public internal(set) var segmentByteCount = 0
   public internal(set) var partByteCount = 0
   /// The most that live bytes may come to; nil when there is no limit.

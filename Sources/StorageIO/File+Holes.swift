@@ -25,6 +25,27 @@ extension File {
       return .max
     }
   }
+
+  /// The first hole in `range`, as far as it lies in there; nil when there is none. What lies behind the end of the file
+  /// counts as one.
+  public func nextHole(in range: Range<Int>) throws(SystemCallFailure) -> Range<Int>? {
+    if range.isEmpty { return nil }
+    let start = try nextHole(from: range.lowerBound)
+    guard start < range.upperBound else { return nil }
+    return start..<min(try nextData(from: start) ?? .max, range.upperBound)
+  }
+
+  /// Calls `body` with the holes in `range`, in order.
+  /// - Complexity: two system calls a hole.
+  public func forEachHole(
+    in range: Range<Int>, _ body: (Range<Int>) -> Void
+  ) throws(SystemCallFailure) {
+    var rest = range
+    while let hole = try nextHole(in: rest), !hole.isEmpty {
+      body(hole)
+      rest = hole.upperBound..<range.upperBound
+    }
+  }
 }
 
 /// SEEK_DATA and SEEK_HOLE, which the importer does not bring.

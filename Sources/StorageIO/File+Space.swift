@@ -27,6 +27,13 @@ extension File {
     }
   }
 
+  /// How many pieces of the device the file lies in; nil where the file system does not say.
+  /// - Complexity: O(pieces).
+  public func extentCount() -> Int? {
+    let count = pfs_extent_count(descriptor)
+    return count < 0 ? nil : Int(count)
+  }
+
   /// Cuts or extends the file to `byteCount` bytes.
   public func truncate(to byteCount: Int) throws(SystemCallFailure) {
     try retrying("ftruncate", subject) { ftruncate(descriptor, off_t(byteCount)) }

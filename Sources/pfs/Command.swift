@@ -32,7 +32,8 @@ extension Command {
 enum Commands {
   static let all: [any Command.Type] = [
     InitCommand.self, PutCommand.self, GetCommand.self, DeleteCommand.self, ListCommand.self, InfoCommand.self,
-    VerifyCommand.self, RebuildCommand.self, SalvageCommand.self, StatsCommand.self, ShellCommand.self,
+    VerifyCommand.self, CompactCommand.self, RebuildCommand.self, SalvageCommand.self, StatsCommand.self,
+    ShellCommand.self,
     HelpCommand.self,
   ]
 
@@ -40,7 +41,7 @@ enum Commands {
   private static let hidden: [any Command.Type] = [VerifyIndexCommand.self]
 
   /// Those that later versions have.
-  private static let laterNames = ["compact", "completion"]
+  private static let laterNames = ["completion"]
 
   static func find(_ typed: [UInt8]) throws(CommandError) -> any Command.Type {
     if let command = (all + hidden).first(where: { Array($0.name.utf8) == typed }) { return command }

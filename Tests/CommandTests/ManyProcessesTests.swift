@@ -53,6 +53,35 @@ import Testing
     }
   }
 
+  @Test("go on where the one that opened the index first was killed while it did")
+  func killedWhileOpening() throws {
+    try Sandbox.use { sandbox in
+      try Sample(.random, seed: 5).write(1000, to: sandbox.work / "file")
+      // Each put is a few transactions, so that no transaction has the number that a new table of readers begins with.
+      for _ in 0..<3 { try sandbox.put(sandbox.work / "file") }
+      let expected = try sandbox.list()
+      var number = 0
+      while true {
+        number += 1
+        let log = sandbox.root / "work" / "log"
+        try log.remove()
+        let fault = Fault(.stop, at: ["open", "mmap", "pread", "ftruncate"], path: "/index/", number: number)
+        let first = try fault.applied(to: sandbox.command("list"), log: log).start()
+        try wait(for: "the first to stop, or to end") {
+          try !first.isRunning || LoggedCall.all(in: log).contains(where: \.isMet)
+        }
+        guard first.isRunning else { break }
+        let others = try (0..<2).map { _ in try sandbox.command("put", "file", "--name", "n").start() }
+        for other in others { try wait(for: "another to wait, or to end") { other.hasEndedOrWaitsForLock } }
+        first.kill()
+        _ = try first.wait()
+        for other in others { expectDone(try other.wait()) }
+        #expect(try sandbox.list().prefix(expected.count).map(\.id) == expected.map(\.id), "killed at call \(number)")
+      }
+      #expect(number > 5)
+    }
+  }
+
   @Test("wait for the readers of a file to delete that file, and not to delete another", arguments: [false, true])
   func deleteWaits(isRecursive: Bool) throws {
     try Sandbox.use { sandbox in

@@ -118,9 +118,11 @@ import Testing
   private func appendedByteCount(_ sandbox: Sandbox, isLookedAt: Bool) throws -> Int? {
     guard isLookedAt else { return nil }
     let statistics = try JSON.lines(try sandbox.done("--json", "stats").standardOutput).first
-    guard let live = statistics?["live_bytes"]?.integer, let dead = statistics?["dead_bytes"]?.integer else {
-      throw TestFailure("no live_bytes and dead_bytes in \(String(describing: statistics))")
+    return try ["live_bytes", "dead_bytes", "punched_bytes"].reduce(0) { sum, field in
+      guard let value = statistics?[field]?.integer else {
+        throw TestFailure("no \(field) in \(String(describing: statistics))")
+      }
+      return sum + value
     }
-    return live + dead
   }
 }

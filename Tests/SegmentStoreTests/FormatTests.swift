@@ -65,7 +65,7 @@ import Testing
     try check(Samples.partEntry)
     try check(Samples.segmentEntry)
     try check(WriterEntry(startedNanoseconds: -5))
-    try check(TombstoneEntry(location: Samples.location, manifestSegment: SegmentID(rawValue: 9)))
+    try check(TombstoneEntry(location: Samples.location, manifestSegment: SegmentID(rawValue: 9), isCounted: true))
     try check(CommitEntry(location: Samples.location, liveFileCount: 3))
     try check(Marker())
     try check(Samples.segmentHeader.counters)

@@ -244,6 +244,6 @@ import Testing
   /// All that was ever appended to the segments that are there.
   private func appendedByteCount(_ fixture: StoreFixture) throws -> Int {
     let statistics = try fixture.store.statistics()
-    return statistics.liveByteCount + statistics.deadByteCount
+    return statistics.liveByteCount + statistics.deadByteCount + statistics.punchedByteCount
   }
 }

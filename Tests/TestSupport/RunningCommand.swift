@@ -143,6 +143,15 @@ public final class RunningCommand {
   /// The bytes that the program has read by read(2) and its kin; nil when it has ended.
   public var readByteCount: Int? { number(after: "rchar:", in: "io") }
 
+  /// Whether it has ended, or waits for a lock on a file that somebody else holds.
+  public var hasEndedOrWaitsForLock: Bool {
+    guard hasEnded == nil, let locks = text(of: BytePath("/proc/locks")) else { return true }
+    return locks.split(separator: "\n").contains { line in
+      let words = line.split(separator: " ")
+      return words.contains("->") && words.contains(Substring("\(child.id)"))
+    }
+  }
+
   private func anonymousByteCount() -> Int? { number(after: "RssAnon:", in: "status").map { $0 << 10 } }
 
   private func number(after key: String, in file: String) -> Int? {

@@ -19,6 +19,9 @@ int pfs_lock_would_wait(int descriptor, int64_t offset, int kind);
 int pfs_allocate(int descriptor, int64_t offset, int64_t byte_count);
 int pfs_punch(int descriptor, int64_t offset, int64_t byte_count);
 
+/* How many pieces of the device the file lies in; -1 with errno where the file system does not say. */
+int64_t pfs_extent_count(int descriptor);
+
 // sync_file_range(2) with SYNC_FILE_RANGE_WRITE: starts writeback and does not wait.
 int pfs_start_writeback(int descriptor, int64_t offset, int64_t byte_count);
 

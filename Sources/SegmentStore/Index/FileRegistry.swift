@@ -167,6 +167,16 @@ struct FileRegistry: Sendable {
     try transaction.put(names, NameKey.key(of: entry.manifest.name, id), Marker())
   }
 
+  /// Notes where the manifest of a ready file lies now.
+  func setManifestLocation(
+    _ location: RecordLocation, of id: FileID, _ entry: FileEntry, in transaction: borrowing WriteTransaction
+  ) throws(StoreError) {
+    precondition(entry.state == .ready, "state \(entry.state)")
+    var entry = entry
+    entry.manifestLocation = location
+    try transaction.put(files, id.key, entry)
+  }
+
   /// Takes a file away from its name; from here on it is gone for every reader.
   func setDeleting(_ id: FileID, _ entry: FileEntry, in transaction: borrowing WriteTransaction) throws(StoreError) {
     precondition(entry.state == .deleting, "state \(entry.state)")
@@ -196,18 +206,6 @@ struct FileRegistry: Sendable {
     _ sequence: Sequence, _ entry: CommitEntry, in transaction: borrowing WriteTransaction
   ) throws(StoreError) {
     try transaction.put(commits, sequence.key, entry)
-  }
-
-  func commit<Access>(
-    _ sequence: Sequence, in transaction: borrowing Transaction<Access>
-  ) throws(StoreError) -> CommitEntry? {
-    try transaction.entry(commits, sequence.key)
-  }
-
-  func tombstone<Access>(
-    _ id: FileID, in transaction: borrowing Transaction<Access>
-  ) throws(StoreError) -> TombstoneEntry? {
-    try transaction.entry(tombstones, id.key)
   }
 
   /// Throws when the entry of a commit record cannot be read.
@@ -242,6 +240,18 @@ struct FileRegistry: Sendable {
     return entry.location
   }
 
+  func commit<Access>(
+    _ sequence: Sequence, in transaction: borrowing Transaction<Access>
+  ) throws(StoreError) -> CommitEntry? {
+    try transaction.entry(commits, sequence.key)
+  }
+
+  func tombstone<Access>(
+    of id: FileID, in transaction: borrowing Transaction<Access>
+  ) throws(StoreError) -> TombstoneEntry? {
+    try transaction.entry(tombstones, id.key)
+  }
+
   func setTombstone(
     _ id: FileID, _ entry: TombstoneEntry, in transaction: borrowing WriteTransaction
   ) throws(StoreError) {
@@ -249,25 +259,37 @@ struct FileRegistry: Sendable {
   }
 
   /// Forgets tombstones of files whose manifests lay in `gone`, segments that no longer exist: at most `limit` of them, of
-  /// files from `first` on.
-  /// - Returns: Their places, and the file to go on with; nil when all were looked at.
+  /// files from `first` on. As long as `doubtful` exists, which may hold earlier copies of those manifests, they wait for
+  /// that instead.
+  /// - Returns: Where the forgotten ones lie that counted as alive, and the file to go on with; nil when all were looked at.
   /// - Complexity: O(tombstones).
   func releaseTombstones(
-    ofManifestsIn gone: Set<SegmentID>, from first: FileID, limit: Int, in transaction: borrowing WriteTransaction
+    ofManifestsIn gone: Set<SegmentID>, unless doubtful: SegmentID?, from first: FileID, limit: Int,
+    in transaction: borrowing WriteTransaction
   ) throws(StoreError) -> (locations: [RecordLocation], next: FileID?) {
-    var released: [(key: [UInt8], location: RecordLocation)] = []
+    var found: [(key: [UInt8], entry: TombstoneEntry)] = []
     var next: FileID?
     try transaction.forEach(tombstones, from: first.key) { (key, entry: TombstoneEntry) throws(StoreError) in
       guard gone.contains(entry.manifestSegment) else { return true }
-      if released.count == limit {
+      if found.count == limit {
         next = FileID(key: key)
         return false
       }
-      released.append((key, entry.location))
+      found.append((key, entry))
       return true
     }
-    for (key, _) in released { try transaction.remove(tombstones, key) }
-    return (released.map(\.location), next)
+    var released: [RecordLocation] = []
+    for (key, entry) in found {
+      if entry.isCounted, let doubtful {
+        var waiting = entry
+        waiting.manifestSegment = doubtful
+        try transaction.put(tombstones, key, waiting)
+      } else {
+        try transaction.remove(tombstones, key)
+        if entry.isCounted { released.append(entry.location) }
+      }
+    }
+    return (released, next)
   }
 
   /// The segments that hold the manifest of a file with a tombstone.
@@ -298,7 +320,7 @@ struct FileRegistry: Sendable {
       return true
     }
     try transaction.forEach(tombstones) { (_, entry: TombstoneEntry) throws(StoreError) in
-      if entry.location.segment != entry.manifestSegment { body(entry.location) }
+      if entry.isCounted { body(entry.location) }
       return true
     }
   }

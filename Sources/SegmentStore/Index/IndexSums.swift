@@ -121,6 +121,19 @@ extension Index {
     try transaction.put(meta, Index.sumsKey, sums)
   }
 
+  /// Throws unless the tables of `copy` have just the entries of this index.
+  func checkCopy(_ copy: Index) throws(StoreError) {
+    func sums(of index: Index) throws(StoreError) -> [TableSum]? {
+      try index.read { (transaction) throws(StoreError) in try index.keptSums(in: transaction)?.sums }
+    }
+    guard let expected = try sums(of: self), let found = try sums(of: copy) else { return }
+    for (number, name) in IndexSums.tableNames.enumerated() where found[number] != expected[number] {
+      throw damage(
+        "table \(name): \(found[number].entryCount) entries, \(expected[number].entryCount) expected; "
+          + "some are missing or are older ones")
+    }
+  }
+
   private func keptSums(in transaction: borrowing ReadTransaction) throws(StoreError) -> IndexSums? {
     guard let sums: IndexSums = try transaction.entry(meta, Index.sumsKey) else { return nil }
     let number = try number(of: transaction)

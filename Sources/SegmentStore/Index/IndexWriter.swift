@@ -176,7 +176,7 @@ final class IndexWriter: Sendable {
 
   private func sync(_ group: [IndexJob], _ entry: JournalEntry?) throws(StoreError) {
     var segments = group.reduce(into: Set<SegmentID>()) { $0.formUnion($1.syncedSegments) }
-    if let entry { segments.insert(entry.appender.segment) }
+    if let entry { segments.insert(entry.segment) }
     guard !segments.isEmpty, let journal = journal.withLock({ $0 }) else { return }
     // The kernel reports a failed sync once and forgets the pages: a second sync would lie, so there is none.
     try journal.pool.sync(segments)

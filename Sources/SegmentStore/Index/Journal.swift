@@ -26,7 +26,7 @@ struct Journal: Sendable {
     // With each record a header in the footer.
     var room = payload.count + buried.count * Format.aligned(RecordHeader.byteCount) * 2
     if let manifest { room += Format.aligned(RecordHeader.byteCount + manifest.bytes.count) + RecordHeader.byteCount }
-    let entry = JournalEntry(pool: pool, appender: try pool.lend(forPayload: room, through: perform))
+    let entry = JournalEntry(PendingRecords(in: try pool.lend(forPayload: room, through: perform), of: pool))
     do throws(StoreError) {
       if let manifest { try entry.append(manifest, Sequence(rawValue: sequences.upperBound - 1)) }
       if !published.isEmpty {
@@ -47,21 +47,14 @@ struct Journal: Sendable {
 
 /// The journal records of one group, until they are kept or taken back. Exactly one of both must happen.
 final class JournalEntry {
-  let appender: SegmentAppender
   private(set) var records = JournalRecords()
   /// What the records add to the accounts of their segment.
   private(set) var appended = AppendedRecords()
+  private let pending: PendingRecords
 
-  private let pool: SegmentPool
-  private let tailBefore: Int
-  private let recordCountBefore: Int
+  init(_ pending: PendingRecords) { self.pending = pending }
 
-  init(pool: SegmentPool, appender: SegmentAppender) {
-    self.pool = pool
-    self.appender = appender
-    tailBefore = appender.tail
-    recordCountBefore = appender.recordCount
-  }
+  var segment: SegmentID { pending.appender.segment }
 
   func append(_ manifest: ManifestPayload, _ sequence: Sequence) throws(StoreError) {
     let record = try append(.manifest, manifest.bytes, manifest.file, sequence)
@@ -86,15 +79,10 @@ final class JournalEntry {
   }
 
   /// The index has named the records.
-  func keep() { pool.giveBack(appender) }
+  func keep() { pending.keep() }
 
   /// The index has not named the records and never will.
-  func takeBack() throws(StoreError) {
-    defer { pool.giveBack(appender) }
-    try appender.rewind(to: tailBefore, recordCount: recordCountBefore)
-    // They may be on the device; with the index lost, they would be believed.
-    try pool.sync([appender.segment])
-  }
+  func takeBack() throws(StoreError) { try pending.takeBack() }
 
   private func append(
     _ kind: RecordKind, _ payload: [UInt8], _ file: FileID, _ sequence: Sequence
@@ -102,7 +90,7 @@ final class JournalEntry {
     let draft = RecordDraft(
       kind: kind, rawByteCount: payload.count, sequence: sequence, file: file,
       digest: payload.withRawSpan { MD5.digest(of: $0) })
-    return try appender.append(draft, capacity: payload.count) { (destination) throws(StoreError) in
+    return try pending.appender.append(draft, capacity: payload.count) { (destination) throws(StoreError) in
       destination.copy(payload, to: 0)
       return EncodedPayload(codec: .stored, byteCount: payload.count)
     }

@@ -4,7 +4,8 @@ import StorageIO
 /// The segments of a store: id -> state, owner, bytes used and bytes alive.
 struct SegmentRegistry: Sendable {
   private let segments: Table
-  /// The segments that are not sealed or that a writer owns, so that neither is looked for among all.
+  /// The segments that are not sealed, that a writer owns or that hold moved manifests, so that none is looked for among
+  /// all.
   private let open: Table
 
   init(segments: Table, open: Table) {
@@ -30,7 +31,7 @@ struct SegmentRegistry: Sendable {
 
   func set(_ id: SegmentID, _ entry: SegmentEntry, in transaction: borrowing WriteTransaction) throws(StoreError) {
     try transaction.put(segments, id.key, entry)
-    if entry.state == .open || entry.owner.rawValue != 0 {
+    if entry.isListed {
       try transaction.put(open, id.key, Marker())
     } else {
       try transaction.remove(open, id.key)
@@ -42,9 +43,9 @@ struct SegmentRegistry: Sendable {
     try transaction.remove(open, id.key)
   }
 
-  /// The segments that are not sealed or that a writer owns: some for each writing thread, and those left by writers
-  /// that have gone.
-  func openOrOwnedSegments<Access>(
+  /// The segments that are listed: some for each writing thread, those left by writers that have gone, and those that a
+  /// compaction has begun with.
+  func listedSegments<Access>(
     in transaction: borrowing Transaction<Access>
   ) throws(StoreError) -> [(id: SegmentID, entry: SegmentEntry)] {
     var ids: [SegmentID] = []
@@ -86,6 +87,13 @@ struct SegmentRegistry: Sendable {
       entry.owner = WriterID(rawValue: 0)
       try set(id, entry, in: transaction)
     }
+  }
+
+  /// Notes that a segment holds first copies of manifests that were moved.
+  func noteMovedManifests(in id: SegmentID, in transaction: borrowing WriteTransaction) throws(StoreError) {
+    var entry = try existing(id, in: transaction)
+    entry.holdsMovedManifests = true
+    try set(id, entry, in: transaction)
   }
 
   // MARK: Accounts

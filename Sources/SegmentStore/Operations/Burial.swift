@@ -49,16 +49,20 @@ struct Burial: Sendable {
     var outcome = Outcome()
     var small: [(id: FileID, entry: FileEntry)] = []
     var counted: [RecordLocation] = []
+    let hasMovedManifests = try index.segments.listedSegments(in: transaction)
+      .contains { $0.entry.holdsMovedManifests }
     for id in ids {
       guard let entry = try index.files.file(id, in: transaction), entry.state == .ready else {
         throw StoreError(.notFound, "no file with id \(id)")
       }
       guard let tombstone = journal.tombstones[id] else { throw StoreError(.io, "no tombstone for file \(id)") }
+      // One beside the only manifest that it buries is not counted: they go together.
       let manifestSegment = entry.manifestLocation.segment
+      let isCounted = tombstone.segment != manifestSegment || hasMovedManifests
       try index.files.setTombstone(
-        id, TombstoneEntry(location: tombstone, manifestSegment: manifestSegment), in: transaction)
-      // One beside the manifest that it buries goes with it.
-      if tombstone.segment != manifestSegment { counted.append(tombstone) }
+        id, TombstoneEntry(location: tombstone, manifestSegment: manifestSegment, isCounted: isCounted),
+        in: transaction)
+      if isCounted { counted.append(tombstone) }
       if entry.manifest.partCount <= partCountOfSmall {
         small.append((id, entry))
       } else {

@@ -79,6 +79,13 @@ enum DeadPages {
     return start < end ? start..<end : nil
   }
 
+  /// Gives the pages back that hold nothing but these records, which nothing needs any more.
+  static func punch(_ locations: [RecordLocation], in store: Store) {
+    var dead = DeadSpace()
+    dead.add(locations)
+    for (segment, extents) in dead.takeAll() { punch(extents, of: segment, in: store) }
+  }
+
   /// Gives the pages in `extents` back, each of which ends with a record. Best effort: where it fails, compaction does it.
   ///
   /// What a record leaves behind its last whole page is zeroed, so that the next one who looks sees that nothing is there:

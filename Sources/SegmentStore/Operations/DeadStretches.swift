@@ -119,10 +119,10 @@ struct DeadStretches {
     switch header.kind {
     case .part:
       if try index.parts.part(header.part, in: transaction)?.location == header.location { return false }
-      return try index.files.tombstone(header.file, in: transaction) != nil
+      return try index.files.tombstone(of: header.file, in: transaction) != nil
     case .manifest:
       if try index.files.file(header.file, in: transaction) != nil { return false }
-      return try index.files.tombstone(header.file, in: transaction) != nil
+      return try index.files.tombstone(of: header.file, in: transaction) != nil
     case .commit:
       return try index.files.commit(header.sequence, in: transaction)?.location != header.location
     default:

@@ -107,7 +107,7 @@ final class IndexVerification {
             segment: id))
       }
       let marker: Marker? = try transaction.entry(index.table(named: "open_segments"), key)
-      if (marker != nil) != (entry.state == .open || entry.owner.rawValue != 0) {
+      if (marker != nil) != entry.isListed {
         page.findings.append(
           Finding(.index, "the segment is \(entry.state), and the table of open segments says otherwise", segment: id))
       }

@@ -210,8 +210,7 @@ struct IndexWalk {
       let entry = try TombstoneEntry(sealed: value, under: key, in: "tombstones")
       page.records.append(
         NeededRecord(
-          content: .tombstone, location: entry.location, isCounted: entry.location.segment != entry.manifestSegment,
-          file: id))
+          content: .tombstone, location: entry.location, isCounted: entry.isCounted, file: id))
     } then: { (page) throws(StoreError) in
       try body(page.records)
     }

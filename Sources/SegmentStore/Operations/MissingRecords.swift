@@ -65,9 +65,11 @@ struct MissingRecords {
       case .tombstone:
         guard let file = record.file else { return false }
         let entry: TombstoneEntry? = try transaction.entry(index.table(named: "tombstones"), file.key)
-        // One beside its manifest goes with its segment, which the index forgets first.
-        guard let entry, entry.location == record.location else { return false }
-        return try index.segments.segment(record.location.segment, in: transaction) != nil
+        // One beside its manifest goes with its segment, whose file is removed first.
+        guard let entry, entry.location == record.location,
+          let segment = try index.segments.segment(record.location.segment, in: transaction)
+        else { return false }
+        return segment.state != .retired
       }
     }
   }

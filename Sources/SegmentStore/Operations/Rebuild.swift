@@ -162,11 +162,12 @@ struct Rebuild {
       }
       guard let manifest = try manifest(record, contents, &state) else { return }
       for extent in manifest.extents { state.raise(to: Counters(above: extent)) }
-      try scratch.add(
+      let earlier = try scratch.add(
         record.file,
         manifest: FileEntry(
           state: .ready, writer: WriterID(rawValue: 0), manifestLocation: location,
           commit: Sequence(rawValue: 0), remainingPartCount: 0, manifest: manifest))
+      if let earlier { state.noteMovedManifest(in: earlier) }
     case .commit:
       guard let files = commitFiles(record, contents, &state) else { return }
       for id in files { state.raise(to: Counters(above: id)) }
@@ -272,8 +273,11 @@ struct Rebuild {
     _ state: inout RebuildState
   ) throws(StoreError) {
     state.summary.deletedFileCount += 1
-    if tombstone.location.segment != manifestSegment { state.addLive(tombstone.location) }
-    try writer.add(id, TombstoneEntry(location: tombstone.location, manifestSegment: manifestSegment))
+    // Where manifests were found twice, the other one of this file may be anywhere among them.
+    let isCounted = tombstone.location.segment != manifestSegment || state.hasMovedManifests
+    if isCounted { state.addLive(tombstone.location) }
+    try writer.add(
+      id, TombstoneEntry(location: tombstone.location, manifestSegment: manifestSegment, isCounted: isCounted))
   }
 
   private func enter(

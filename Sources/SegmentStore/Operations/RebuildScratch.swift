@@ -49,6 +49,7 @@ final class RebuildScratch {
   private let batchCount: Int
   private var waiting: [Addition] = []
   private var waitingParts: [PartID: FoundPart] = [:]
+  private var waitingManifests: [FileID: SegmentID] = [:]
   private var waitingPartCount = 0
 
   init(in directory: FilePath, batchCount: Int) throws(StoreError) {
@@ -77,8 +78,13 @@ final class RebuildScratch {
     try add(.part(id, part), partCount: 1)
   }
 
-  func add(_ id: FileID, manifest: FileEntry) throws(StoreError) {
+  /// Adds a manifest. Of copies of one, which a compaction leaves for a while, the last is kept.
+  /// - Returns: The segment of an earlier copy.
+  func add(_ id: FileID, manifest: FileEntry) throws(StoreError) -> SegmentID? {
+    let earlier = try manifestSegment(of: id)
+    waitingManifests[id] = manifest.manifestLocation.segment
     try add(.manifest(id, manifest), count: 1 + manifest.manifest.extents.count / 64)
+    return earlier
   }
 
   func add(_ ids: [FileID], commit: FoundCommit) throws(StoreError) {
@@ -117,6 +123,7 @@ final class RebuildScratch {
     }
     waiting = []
     waitingParts = [:]
+    waitingManifests = [:]
     waitingPartCount = 0
   }
 
@@ -134,6 +141,14 @@ final class RebuildScratch {
   private func found(_ id: PartID) throws(StoreError) -> FoundPart? {
     if let part = waitingParts[id] { return part }
     return try read { (transaction) throws(StoreError) in try transaction.entry(parts, id.key) }
+  }
+
+  private func manifestSegment(of id: FileID) throws(StoreError) -> SegmentID? {
+    if let segment = waitingManifests[id] { return segment }
+    return try read { (transaction) throws(StoreError) in
+      let entry: FileEntry? = try transaction.entry(manifests, id.key)
+      return entry?.manifestLocation.segment
+    }
   }
 
   // MARK: Looking

@@ -4,6 +4,7 @@ import LMDB
 struct RebuildState {
   var summary = RebuildSummary()
   private(set) var segments: [SegmentID: SegmentEntry] = [:]
+  private(set) var hasMovedManifests = false
   private var counters = Counters()
   private let onFinding: (Finding) -> Void
 
@@ -19,6 +20,12 @@ struct RebuildState {
   mutating func addLive(_ location: RecordLocation) { addLive(location.recordByteCount, in: location.segment) }
 
   mutating func addLive(_ byteCount: Int, in segment: SegmentID) { segments[segment]?.liveByteCount += byteCount }
+
+  /// A later copy of a manifest in `segment` was found.
+  mutating func noteMovedManifest(in segment: SegmentID) {
+    segments[segment]?.holdsMovedManifests = true
+    hasMovedManifests = true
+  }
 
   mutating func raise(to other: Counters) { counters = counters.raised(to: other) }
 

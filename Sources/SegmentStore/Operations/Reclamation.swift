@@ -101,36 +101,40 @@ struct Reclamation: Sendable {
   }
 
   /// Removes the segments among `candidates` in which nothing is alive, and then those that this leaves empty.
+  ///
+  /// A segment is `retired` first, so that nobody takes it over and a crash leaves a trace, and its entry goes last: as
+  /// long as its file may be there, so may what is in it.
   func removeEmptySegments(_ candidates: Set<SegmentID>) throws(StoreError) {
     let (index, highWater) = (try store.index, store.highWater)
     var candidates = candidates
     while !candidates.isEmpty {
-      let removed = Monitor<[SegmentID]>([])
+      let retired = Monitor<Set<SegmentID>>([])
       let wanted = candidates
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
-          var gone: [SegmentID] = []
+          var empty: Set<SegmentID> = []
           try highWater.raise(to: try index.counters(in: transaction))
           for id in wanted {
-            guard let entry = try index.segments.segment(id, in: transaction), entry.liveByteCount == 0,
+            guard var entry = try index.segments.segment(id, in: transaction), entry.liveByteCount == 0,
               entry.owner.rawValue == 0
             else { continue }
-            try index.segments.remove(id, in: transaction)
-            gone.append(id)
+            entry.state = .retired
+            try index.segments.set(id, entry, in: transaction)
+            empty.insert(id)
           }
-          let result = gone
-          removed.withLock { $0 = result }
+          let result = empty
+          retired.withLock { $0 = result }
         })
-      let gone = removed.withLock { $0 }
+      let gone = retired.withLock { $0 }
       if gone.isEmpty { return }
-      try unlink(gone)
-      candidates = try forgetTombstones(ofManifestsIn: Set(gone))
+      try unlink(gone.sorted())
+      candidates = try forget(gone)
     }
   }
 
-  /// Forgets tombstones whose manifests are durably gone.
+  /// Forgets segments whose files are durably gone, and the tombstones of manifests that were in them.
   /// - Returns: Segments that may be empty now.
-  func forgetTombstones(ofManifestsIn gone: Set<SegmentID>) throws(StoreError) -> Set<SegmentID> {
+  func forget(_ gone: Set<SegmentID>) throws(StoreError) -> Set<SegmentID> {
     let index = try store.index
     var emptied: Set<SegmentID> = []
     var first: FileID? = FileID(rawValue: 0)
@@ -138,20 +142,23 @@ struct Reclamation: Sendable {
       let step = Monitor<(emptied: Set<SegmentID>, next: FileID?)>(([], nil))
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
+          let doubtful = try index.segments.listedSegments(in: transaction).first {
+            $0.entry.holdsMovedManifests && !gone.contains($0.id)
+          }
           let (locations, next) = try index.files.releaseTombstones(
-            ofManifestsIn: gone, from: start, limit: Reclamation.stepPartCount, in: transaction)
-          // A tombstone beside the manifest it buries was never counted as alive, and has gone with it.
-          let counted = locations.filter { !gone.contains($0.segment) }
-          let result = (try index.segments.release(counted, in: transaction), next)
+            ofManifestsIn: gone, unless: doubtful?.id, from: start, limit: Reclamation.stepPartCount, in: transaction)
+          // With the last of the tombstones: until then somebody can come back to them.
+          if next == nil { for id in gone { try index.segments.remove(id, in: transaction) } }
+          let result = (try index.segments.release(locations, in: transaction), next)
           step.withLock { $0 = result }
         })
       emptied.formUnion(step.withLock { $0.emptied })
       first = step.withLock { $0.next }
     }
-    return emptied
+    return emptied.subtracting(gone)
   }
 
-  /// Removes segment files that the index does not name any more. Their names are durably gone on return.
+  /// Removes the files of segments that nothing needs. Their names are durably gone on return.
   func unlink(_ segments: [SegmentID]) throws(StoreError) {
     for start in stride(from: 0, to: segments.count, by: Reclamation.stepSegmentCount) {
       var removed: [File] = []

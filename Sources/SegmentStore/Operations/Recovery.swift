@@ -53,7 +53,7 @@ struct Recovery: Sendable {
     return try index.write { (transaction) throws(StoreError) in
       var freed: Set<SegmentID> = []
       try store.highWater.raise(to: try index.counters(in: transaction))
-      for (id, entry) in try index.segments.openOrOwnedSegments(in: transaction)
+      for (id, entry) in try index.segments.listedSegments(in: transaction)
       where entry.owner == writer || (entry.owner.rawValue == 0 && entry.usedByteCount == 0) {
         var entry = entry
         if entry.usedByteCount == 0 {
@@ -174,7 +174,7 @@ struct Recovery: Sendable {
     }
     // Also what somebody else unlinked must be durably gone before its tombstones are.
     try reclamation.unlink(orphans)
-    return gone.isEmpty ? empty : empty.union(try reclamation.forgetTombstones(ofManifestsIn: gone))
+    return gone.isEmpty ? empty : empty.union(try reclamation.forget(gone))
   }
 
   /// Recovery runs before the thread of the index exists, and its jobs append nothing.

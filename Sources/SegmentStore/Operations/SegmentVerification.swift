@@ -72,7 +72,7 @@ final class SegmentVerification {
 
   /// - Returns: Where it stopped because the time is over; nil at the end.
   private func verify(_ id: SegmentID, from begin: Int) throws(StoreError) -> VerificationPosition? {
-    guard let entry = try entry(of: id), entry.usedByteCount > 0 else { return nil }
+    guard let entry = try entry(of: id), entry.usedByteCount > 0, entry.state != .retired else { return nil }
     let bytes: SegmentBytes
     do throws(StoreError) { bytes = try SegmentBytes(id, of: store) } catch  where error.code != .systemLimit {
       try report(id, error.message)
@@ -130,9 +130,9 @@ final class SegmentVerification {
     }
   }
 
-  /// Reports something about the file of a segment, unless the segment has been removed meanwhile.
+  /// Reports something about the file of a segment, unless the segment is being removed meanwhile.
   private func report(_ id: SegmentID, _ message: String, offset: Int? = nil) throws(StoreError) {
-    guard try entry(of: id) != nil else { return }
+    guard let entry = try entry(of: id), entry.state != .retired else { return }
     run.report(Finding(.segment, message, segment: id, offset: offset))
   }
 
@@ -152,7 +152,7 @@ final class SegmentVerification {
   /// Where the records end; checks the footer of a sealed segment.
   private func recordEnd(_ bytes: SegmentBytes, _ entry: SegmentEntry) throws(StoreError) -> Int {
     let end = min(entry.usedByteCount, bytes.byteCount)
-    guard entry.state == .sealed, bytes.byteCount >= entry.usedByteCount else { return end }
+    guard entry.state != .open, bytes.byteCount >= entry.usedByteCount else { return end }
     let trailerOffset = entry.usedByteCount - SegmentFooter.trailerByteCount
     do throws(FormatFailure) {
       guard trailerOffset >= SegmentHeader.byteCount else { throw FormatFailure(.damaged, "no room for a footer") }
@@ -215,6 +215,12 @@ final class SegmentVerification {
       case .tombstone(let isCounted): isCounted
       }
     }
+
+    /// Whether nothing of it can have been given back.
+    var isOnDisk: Bool {
+      if case .going = self { return false }
+      return isCounted
+    }
   }
 
   /// Checks the records of a page that are alive and not before `begin`.
@@ -223,11 +229,23 @@ final class SegmentVerification {
     _ headers: [RecordHeader], _ bytes: SegmentBytes, from begin: Int
   ) throws(StoreError) -> Int {
     var liveByteCount = 0
-    for (header, use) in zip(headers, try uses(of: headers)) {
+    // Before the index is asked: what it says is alive then was not given back before.
+    let holes = try headers.map { (header) throws(StoreError) in try bytes.hole(in: header.location) }
+    for ((header, use), hole) in zip(zip(headers, try uses(of: headers)), holes) {
       if use.isCounted { liveByteCount += header.recordByteCount }
-      if header.offset >= begin { try check(header, use, bytes) }
+      guard header.offset >= begin else { continue }
+      if let hole, use.isOnDisk { try reportHole(hole, header) }
+      try check(header, use, bytes)
     }
     return liveByteCount
+  }
+
+  /// Live, dead, punched and free bytes are more than the segment has: some are counted twice.
+  private func reportHole(_ hole: Range<Int>, _ header: RecordHeader) throws(StoreError) {
+    try report(
+      header.segment,
+      "\(hole.count) bytes of a record that is needed, from \(hole.lowerBound) on, are not on disk: they were given back",
+      offset: header.offset)
   }
 
   private func check(_ header: RecordHeader, _ use: Use, _ bytes: SegmentBytes) throws(StoreError) {
@@ -303,7 +321,7 @@ final class SegmentVerification {
     default:
       let tombstone: TombstoneEntry? = try transaction.entry(index.table(named: "tombstones"), header.file.key)
       guard let tombstone, tombstone.location == header.location else { return .dead }
-      return .tombstone(isCounted: header.segment != tombstone.manifestSegment)
+      return .tombstone(isCounted: tombstone.isCounted)
     }
   }
 

@@ -75,7 +75,7 @@ public final class SpacePreview {
       try index.segments.forEach(in: transaction) { (id, entry) in
         live[id] = entry.liveByteCount - deadByteCounts[id, default: 0]
         if deadByteCounts[id] != nil { entries[id] = entry }
-        if entry.owner.rawValue != 0 { live[id] = .max }
+        if entry.owner.rawValue != 0 || entry.state == .retired { live[id] = .max }
       }
       let host = try SpacePreview.tombstoneHost(index, in: transaction)
       var gone: Set<SegmentID> = []
@@ -88,7 +88,7 @@ public final class SpacePreview {
         if next.isEmpty { return (gone, entries) }
         gone.formUnion(next)
         try index.files.forEachTombstone(in: transaction) { (tombstone) in
-          if next.contains(tombstone.manifestSegment), tombstone.location.segment != tombstone.manifestSegment {
+          if next.contains(tombstone.manifestSegment), tombstone.isCounted {
             live[tombstone.location.segment, default: .max] -= tombstone.location.recordByteCount
           }
         }
@@ -100,7 +100,7 @@ public final class SpacePreview {
   private static func tombstoneHost(
     _ index: Index, in transaction: borrowing ReadTransaction
   ) throws(StoreError) -> SegmentID? {
-    try index.segments.openOrOwnedSegments(in: transaction).first { $0.entry.isFree }?.id
+    try index.segments.listedSegments(in: transaction).first { $0.entry.isFree }?.id
   }
 
   /// What the tombstones would take that stay.

@@ -6,7 +6,7 @@ final class VerificationRun {
   let options: VerificationOptions
   let cancellation: Cancellation
   var summary = VerificationSummary()
-  var pace: VerificationPace
+  var pace: Pace
   private let tell: (VerificationEvent) -> Void
   private var heldBackAt: SegmentID?
 
@@ -17,7 +17,7 @@ final class VerificationRun {
     self.store = store
     self.options = options
     self.cancellation = cancellation
-    pace = VerificationPace(options)
+    pace = Pace(bytesPerSecond: options.bytesPerSecond, maximumSeconds: options.maximumSeconds)
     self.tell = tell
   }
 
@@ -45,37 +45,4 @@ final class VerificationRun {
 
   /// Notes that there is more to be done about a segment, or with nil that all has been done.
   func holdBack(at segment: SegmentID?) { heldBackAt = segment.map { min($0, heldBackAt ?? $0) } }
-}
-
-/// How fast a verification may read, and for how long.
-struct VerificationPace {
-  private let bytesPerSecond: Int?
-  private let deadline: Int64?
-  /// When what was read so far would have been read at the rate that is allowed.
-  private var paidAt = Clock.monotonicNanoseconds()
-  private let sleeper = Monitor(())
-
-  /// A wait is cut into pieces, so that a cancellation is noticed.
-  private static let sliceSeconds = 0.1
-
-  init(_ options: VerificationOptions) {
-    bytesPerSecond = options.bytesPerSecond
-    deadline = options.maximumSeconds.map { Clock.monotonicNanoseconds() + Int64(min($0, 1e9) * 1e9) }
-  }
-
-  /// Whether the time is over.
-  var isOver: Bool { deadline.map { Clock.monotonicNanoseconds() >= $0 } ?? false }
-
-  /// Waits until `byteCount` bytes more may be read, or the time is over.
-  mutating func wait(for byteCount: Int, _ cancellation: Cancellation) throws(StoreError) {
-    try cancellation.check()
-    guard let bytesPerSecond else { return }
-    while !isOver {
-      let now = Clock.monotonicNanoseconds()
-      if now >= paidAt { break }
-      _ = sleeper.wait(seconds: min(VerificationPace.sliceSeconds, Double(paidAt - now) / 1e9)) { _ in nil as Bool? }
-      try cancellation.check()
-    }
-    paidAt = max(paidAt, Clock.monotonicNanoseconds()) + Int64(Double(byteCount) / Double(bytesPerSecond) * 1e9)
-  }
 }

@@ -94,6 +94,8 @@ struct LockBytes: Sendable {
   enum Subject: Sendable {
     /// Shared by everyone who has the store open.
     case store
+    /// Held by whoever compacts: one at a time.
+    case compaction
     /// Held by a living writer.
     case writer(WriterID)
     /// Shared by readers of the file, exclusive for its delete.
@@ -102,6 +104,7 @@ struct LockBytes: Sendable {
     var byte: Int64 {
       switch self {
       case .store: 0
+      case .compaction: 1
       case .writer(let id): 1 << 32 + Int64(clamping: id.rawValue & LockBytes.idMask)
       case .file(let id): 1 << 62 + Int64(clamping: id.rawValue & LockBytes.idMask)
       }

@@ -33,6 +33,11 @@ final class SegmentBytes {
     try translating { () throws(SystemCallFailure) in try file.bytes(at: offset, byteCount: byteCount) }
   }
 
+  /// What is not on disk of a record; nil when all of it is.
+  func hole(in location: RecordLocation) throws(StoreError) -> Range<Int>? {
+    try translating { () throws(SystemCallFailure) in try file.nextHole(in: location.offset..<location.end) }
+  }
+
   /// The header of the record at `offset`; nil when none is intact there.
   func header(at offset: Int) throws(StoreError) -> RecordHeader? {
     decoded(try bytes(at: offset, byteCount: RecordHeader.byteCount), at: offset)

@@ -164,7 +164,7 @@ final class SegmentPool: Sendable {
   private func takeOver(_ perform: (IndexJob) throws(StoreError) -> Void) throws(StoreError) -> SegmentAppender? {
     let registry = index.segments
     let candidates = try index.read { (transaction) throws(StoreError) in
-      try registry.openOrOwnedSegments(in: transaction).filter { $0.entry.isFree }
+      try registry.listedSegments(in: transaction).filter { $0.entry.isFree }
     }
     let writer = writer
     for candidate in candidates where try isWhole(candidate.id, candidate.entry) {

@@ -35,7 +35,7 @@ final class SegmentReader: Sendable {
     guard entry.state == .live else {
       throw StoreError(.corrupt, "part \(part) is lost: its record was not found when the index was made anew")
     }
-    return try withRecord(entry, byteCount: entry.recordByteCount) { (record) throws(StoreError) in
+    return try withRecord(entry.location, byteCount: entry.recordByteCount) { (record) throws(StoreError) in
       let header = try header(record, of: part, entry)
       let start = RecordHeader.byteCount
       let payload = record.extracting(start..<(start + header.storedByteCount))
@@ -44,6 +44,27 @@ final class SegmentReader: Sendable {
       guard checksum == header.storedChecksum || isBelieved else {
         throw StoreError(
           .corrupt, "\(entry.place): stored CRC32C \(hex(header.storedChecksum)), bytes give \(hex(checksum))")
+      }
+      return try body(payload)
+    }
+  }
+
+  /// Calls `body` with the stored payload of a record that was found in its segment, after the same checks.
+  /// - Throws: As ``withPayload(of:_:_:)``.
+  func withPayload<R>(
+    of record: RecordHeader, _ body: (RawSpan) throws(StoreError) -> R
+  ) throws(StoreError) -> R {
+    let location = record.location
+    return try withRecord(location, byteCount: location.recordByteCount) { (bytes) throws(StoreError) in
+      let start = RecordHeader.byteCount
+      guard bytes.copied(0..<start) == record.encoded() else {
+        throw StoreError(.corrupt, "\(location.place): the header is not the one that was found there before")
+      }
+      let payload = bytes.extracting(start..<(start + record.storedByteCount))
+      let checksum = CRC32C.checksum(of: payload)
+      guard checksum == record.storedChecksum else {
+        throw StoreError(
+          .corrupt, "\(location.place): stored CRC32C \(hex(record.storedChecksum)), bytes give \(hex(checksum))")
       }
       return try body(payload)
     }
@@ -61,7 +82,7 @@ final class SegmentReader: Sendable {
     let start = RecordHeader.byteCount
     let byteCount = min(start + entry.storedByteCount, fileByteCount - entry.offset)
     guard byteCount > start || byteCount == start && entry.storedByteCount == 0 else { return nil }
-    return try withRecord(entry, byteCount: byteCount) { (record) throws(StoreError) in
+    return try withRecord(entry.location, byteCount: byteCount) { (record) throws(StoreError) in
       var isOfPart = true
       do throws(StoreError) { _ = try header(record, of: part, entry) } catch { isOfPart = false }
       return try body(record.extracting(start..<byteCount), isOfPart)
@@ -70,25 +91,26 @@ final class SegmentReader: Sendable {
 
   /// Calls `body` with the first `byteCount` bytes of a record, as they are.
   private func withRecord<R>(
-    _ entry: PartEntry, byteCount: Int, _ body: (RawSpan) throws(StoreError) -> R
+    _ location: RecordLocation, byteCount: Int, _ body: (RawSpan) throws(StoreError) -> R
   ) throws(StoreError) -> R {
-    let range = entry.offset..<(entry.offset + byteCount)
-    guard entry.offset >= SegmentHeader.byteCount, range.upperBound <= segmentByteCount else {
-      throw StoreError(index: FormatFailure(.damaged, "\(entry.place): beyond a segment of \(segmentByteCount) bytes"))
+    let range = location.offset..<(location.offset + byteCount)
+    guard location.offset >= SegmentHeader.byteCount, range.upperBound <= segmentByteCount else {
+      throw StoreError(
+        index: FormatFailure(.damaged, "\(location.place): beyond a segment of \(segmentByteCount) bytes"))
     }
-    let mapping = try mapping(of: entry.segment)
+    let mapping = try mapping(of: location.segment)
     func unreadable(_ failure: SystemCallFailure) -> StoreError {
-      if let fileByteCount = fileByteCount(of: entry.segment), fileByteCount < range.upperBound {
+      if let fileByteCount = fileByteCount(of: location.segment), fileByteCount < range.upperBound {
         return StoreError(
-          .corrupt, "\(entry.place): the file has \(fileByteCount) bytes, the record ends at \(range.upperBound)")
+          .corrupt, "\(location.place): the file has \(fileByteCount) bytes, the record ends at \(range.upperBound)")
       }
-      return StoreError(.io, "\(entry.place): \(failure.reason) while \(byteCount) bytes were read")
+      return StoreError(.io, "\(location.place): \(failure.reason) while \(byteCount) bytes were read")
     }
     do throws(SystemCallFailure) { try mapping.populateForReading(range) } catch {
-      forget(entry.segment)
+      forget(location.segment)
       throw unreadable(error)
     }
-    defer { if mapping.isFaulted { forget(entry.segment) } }
+    defer { if mapping.isFaulted { forget(location.segment) } }
     return try mapping.withBytes(range, failure: unreadable, body)
   }
 
@@ -153,6 +175,11 @@ final class SegmentReader: Sendable {
 }
 
 extension PartEntry {
+  /// For messages.
+  var place: String { location.place }
+}
+
+extension RecordLocation {
   /// For messages.
   var place: String { "segment \(segment) offset \(offset)" }
 }

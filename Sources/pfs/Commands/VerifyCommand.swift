@@ -40,24 +40,13 @@ struct VerifyCommand: Command {
     var options = VerificationOptions()
     options.isFast = line.contains("fast")
     options.maximumSeconds = try translatingUsage { () throws(UsageError) in try line.seconds(of: "max-time") }
-    options.bytesPerSecond = try VerifyCommand.rate(line)
+    options.bytesPerSecond = try line.bytesPerSecond(of: "rate")
     self.options = options
     statePath = line.value(of: "state").map { FilePath(bytes: $0) }
     if statePath?.bytes.isEmpty == true { throw CommandError(.wrongUsage, "option '--state': the path is empty") }
     if !arguments.isEmpty, statePath != nil || options.maximumSeconds != nil {
       throw CommandError(.wrongUsage, "--state and --max-time are for the whole store, not for single files")
     }
-  }
-
-  private static func rate(_ line: ParsedOptions) throws(CommandError) -> Int? {
-    guard let text = try translatingUsage({ () throws(UsageError) in try line.text(of: "rate") }) else { return nil }
-    let size = text.hasSuffix("/s") ? String(text.dropLast(2)) : text
-    let rate: Int
-    do throws(UsageError) { rate = try ByteSize.parse(size) } catch {
-      throw CommandError(.wrongUsage, "option '--rate': \(error.message)")
-    }
-    guard rate > 0 else { throw CommandError(.wrongUsage, "option '--rate': it must be more than nothing") }
-    return rate
   }
 
   func run(in context: CommandContext) throws(CommandError) -> ExitStatus {

@@ -83,7 +83,9 @@ struct CrashPoint: Sendable {
       return file.pages(sizePick: versions[.size(node)] ?? 0) { (page, allowed) in
         let subject = Thing.Subject.page(node, page)
         let version = min(max(versions[subject] ?? 0, allowed.lowerBound), allowed.upperBound)
-        guard let tear = tears[subject], tear.olderVersion < version, tear.olderVersion >= allowed.lowerBound else {
+        guard let tear = tears[subject], tear.olderVersion >= allowed.lowerBound,
+          file.canTear(page, from: tear.olderVersion, to: version)
+        else {
           return file.version(version, of: page)
         }
         return file.version(version, of: page).torn(over: file.version(tear.olderVersion, of: page), mask: tear.mask)

@@ -58,13 +58,16 @@ final class PageBytes: Sendable {
 /// - The size is metadata: it may come before the bytes, which then are zeros, or after them.
 /// - A cut to a smaller size is one change of the file: when it is there, no page behind it has bytes from before; when it
 ///   is not, none has bytes from after it, for they are in blocks that the file does not have yet.
-/// - Punched pages come one by one: file systems split such calls into several transactions.
+/// - Punched pages come one by one: file systems split such calls into several transactions. But each comes whole, since its
+///   block is taken away and no bytes are written; and what is written there afterwards goes to a new one.
 struct FileHistory: Sendable {
   struct PageVersion: Sendable {
     let page: PageBytes
     let event: Int
     /// Made by a cut of the file.
     let isCut: Bool
+    /// Made by taking its block away.
+    let isPunched: Bool
   }
 
   struct SizeVersion: Sendable {
@@ -119,7 +122,9 @@ struct FileHistory: Sendable {
       let start = number * PageBytes.byteCount
       let part = range.clamped(to: start..<(start + PageBytes.byteCount))
       if part.isEmpty { continue }
-      set(number, newestPage(number).zeroing((part.lowerBound - start)..<(part.upperBound - start)), event)
+      set(
+        number, newestPage(number).zeroing((part.lowerBound - start)..<(part.upperBound - start)), event,
+        isPunched: part.count == PageBytes.byteCount)
     }
   }
 
@@ -128,7 +133,7 @@ struct FileHistory: Sendable {
       for number in numbersOfPages where (number + 1) * PageBytes.byteCount > byteCount {
         let kept = max(0, byteCount - number * PageBytes.byteCount)
         let page = newestPage(number).zeroing(kept..<PageBytes.byteCount)
-        pendingPages[number, default: []].append(PageVersion(page: page, event: event, isCut: true))
+        pendingPages[number, default: []].append(PageVersion(page: page, event: event, isCut: true, isPunched: false))
       }
     }
     if byteCount != self.byteCount { setSize(byteCount, event) }
@@ -139,9 +144,10 @@ struct FileHistory: Sendable {
     Set(pendingPages.keys).union(durablePages.indices.filter { durablePages[$0].hash != 0 })
   }
 
-  private mutating func set(_ number: Int, _ page: PageBytes, _ event: Int) {
+  private mutating func set(_ number: Int, _ page: PageBytes, _ event: Int, isPunched: Bool = false) {
     guard page.hash != newestPage(number).hash else { return }
-    pendingPages[number, default: []].append(PageVersion(page: page, event: event, isCut: false))
+    pendingPages[number, default: []].append(
+      PageVersion(page: page, event: event, isCut: false, isPunched: isPunched))
   }
 
   private mutating func setSize(_ byteCount: Int, _ event: Int) {
@@ -202,6 +208,12 @@ struct FileHistory: Sendable {
       pages[number] = page
     }
     return (byteCount, pages)
+  }
+
+  /// Whether a write of `newer` may have been cut short over `older`, with the block of the page the same in between.
+  func canTear(_ page: Int, from older: Int, to newer: Int) -> Bool {
+    guard older < newer, let versions = pendingPages[page] else { return false }
+    return !versions[older..<newer].contains { $0.isPunched }
   }
 
   /// Version 0 is the durable one.

@@ -95,7 +95,8 @@ struct TortureProgram: Sendable {
 
     var description: String {
       let ending = outcome.exitStatus.map { "exit status \($0)" } ?? "signal \(outcome.signal ?? 0)"
-      let said = errorText.split(separator: "\n").last.map { ": \($0)" } ?? ""
+      // All of it: the reason stands above the advice.
+      let said = errorText.isEmpty ? "" : ": " + errorText.split(separator: "\n").joined(separator: " / ")
       return "'\(arguments)' ended with \(ending)\(said)"
     }
 

@@ -1,0 +1,93 @@
+import LMDB
+import Mutants
+import StorageIO
+
+/// Which segments are worth being emptied, the best first.
+///
+/// The measure is that of M. Rosenblum and J. K. Ousterhout, "The design and implementation of a log-structured file
+/// system", 1992: the space that comes back, times the age of what is there, over the bytes that have to be moved.
+/// Old segments change little, so room won in them lasts.
+struct CompactionPlan {
+  struct Candidate {
+    let segment: SegmentID
+    let liveByteCount: Int
+    /// What its file takes on disk, less what the records in it will take elsewhere.
+    let gainByteCount: Int
+    /// Whether it is emptied whatever the gain: a compaction began with it, or it is in too many pieces.
+    let isDue: Bool
+    let score: Double
+  }
+
+  private(set) var candidates: [Candidate] = []
+  /// Segments in which nothing is alive.
+  private(set) var empty: Set<SegmentID> = []
+  private(set) var liveByteCount = 0
+  private(set) var diskByteCount = 0
+
+  /// More pieces than this make a file slow to read, and slow to remove.
+  static let maximumExtentCount = 1024
+  /// What has less to give is left: a segment of 64 MiB with 1 MiB of dead space would cost a copy of 63.
+  private static let smallestGainShare = 64
+
+  /// - Complexity: O(segments), with two system calls for each.
+  init(_ store: Store) throws(StoreError) {
+    let index = try store.index
+    var entries: [(id: SegmentID, entry: SegmentEntry)] = []
+    try index.read { (transaction) throws(StoreError) in
+      try index.segments.forEach(in: transaction) { (id, entry) in entries.append((id, entry)) }
+    }
+    let newest = entries.last?.id.rawValue ?? 0
+    for (id, entry) in entries {
+      guard var file = CompactionPlan.file(of: id, store) else { continue }
+      // What is reserved ahead of an open segment goes back when its writer ends.
+      if entry.state == .open { file.allocatedByteCount = min(file.allocatedByteCount, entry.usedByteCount) }
+      liveByteCount += entry.liveByteCount
+      diskByteCount += file.allocatedByteCount
+      guard entry.owner.rawValue == 0 || Mutant.compactOwnedSegments.isActive, entry.usedByteCount > 0 else { continue }
+      if entry.liveByteCount == 0 {
+        empty.insert(id)
+      } else if entry.state == .sealed {
+        add(id, entry, file, age: newest - id.rawValue + 1, segmentByteCount: store.superblock.segmentByteCount)
+      }
+    }
+    candidates.sort { ($0.isDue ? 1 : 0, $0.score) > ($1.isDue ? 1 : 0, $1.score) }
+  }
+
+  /// The candidates that bring the disk down to `ratio` times what is alive, and those that are due.
+  func chosen(ratio: Double) -> [SegmentID] {
+    var expectedByteCount = diskByteCount
+    let wantedByteCount = Int(min(Double(liveByteCount) * max(ratio, 1), Double(Int.max / 2)))
+    var chosen: [SegmentID] = []
+    for candidate in candidates where candidate.isDue || expectedByteCount > wantedByteCount {
+      chosen.append(candidate.segment)
+      expectedByteCount -= candidate.gainByteCount
+    }
+    return chosen
+  }
+
+  private mutating func add(
+    _ id: SegmentID, _ entry: SegmentEntry, _ file: (allocatedByteCount: Int, extentCount: Int), age: UInt64,
+    segmentByteCount: Int
+  ) {
+    // The footer moves with the records, as far as they are alive.
+    let footerByteCount = SegmentFooter.byteCount(recordCount: entry.recordCount)
+    let liveShare = Double(entry.liveByteCount) / Double(max(1, entry.usedByteCount))
+    let gain = file.allocatedByteCount - entry.liveByteCount - Int(Double(footerByteCount) * liveShare)
+    let isDue = entry.holdsMovedManifests || file.extentCount > CompactionPlan.maximumExtentCount
+    guard isDue || gain >= max(pageByteCount, segmentByteCount / CompactionPlan.smallestGainShare) else { return }
+    candidates.append(
+      Candidate(
+        segment: id, liveByteCount: entry.liveByteCount, gainByteCount: gain, isDue: isDue,
+        score: Double(gain) * Double(age) / Double(max(pageByteCount, entry.liveByteCount))))
+  }
+
+  /// Nil where it is gone, or cannot be looked at: then it is not for a compaction.
+  private static func file(of id: SegmentID, _ store: Store) -> (allocatedByteCount: Int, extentCount: Int)? {
+    do throws(SystemCallFailure) {
+      let file = try store.segmentDirectory.open(id.fileName, [.noFollow, .nonBlocking])
+      return (try file.status().allocatedByteCount, file.extentCount() ?? 0)
+    } catch {
+      return nil
+    }
+  }
+}

@@ -1,0 +1,157 @@
+import LMDB
+import Mutants
+import StorageIO
+
+/// Copies records as they are stored into a segment of this process, and has the index name the copies in their place.
+///
+/// Copies are in the index or gone, as journal records are: a copy of a manifest that no index names would bring its file
+/// back in a rebuild once the tombstone has gone with the segment that the index does name.
+struct RecordMove {
+  let store: Store
+  let session: WriterSession
+  let cancellation: Cancellation
+  var pace: Pace
+  /// The copies of one batch, which a full disk makes small: what is moved gives its old place back at once.
+  private var batchByteCount = 16 << 20
+  private(set) var movedByteCount = 0
+  /// Records that are needed and cannot be read; they stay where they are.
+  private(set) var damaged: Set<RecordLocation> = []
+
+  private static let batchRecordCount = 1024
+  private static let smallBatchByteCount = 1 << 20
+
+  init(_ store: Store, _ session: WriterSession, bytesPerSecond: Int?, _ cancellation: Cancellation) {
+    self.store = store
+    self.session = session
+    self.cancellation = cancellation
+    pace = Pace(bytesPerSecond: bytesPerSecond)
+  }
+
+  private struct Copy {
+    let record: RecordHeader
+    let appended: AppendedRecord
+  }
+
+  /// Moves those of `records`, all of one sealed segment, that are needed; in order. On return the index names their copies,
+  /// durably.
+  mutating func move(_ records: [RecordHeader]) throws(StoreError) {
+    var rest = records[...]
+    while !rest.isEmpty {
+      try cancellation.check()
+      // Asked anew for each batch: files are deleted meanwhile.
+      rest = try movable(rest).filter { !damaged.contains($0.location) }[...]
+      if rest.isEmpty { return }
+      do throws(StoreError) {
+        rest = rest.dropFirst(try moveBatch(rest))
+      } catch  where error.code == .noSpace && batchByteCount > RecordMove.smallBatchByteCount {
+        try store.reserve.release()
+        batchByteCount = RecordMove.smallBatchByteCount
+      }
+    }
+  }
+
+  private func movable(_ records: ArraySlice<RecordHeader>) throws(StoreError) -> [RecordHeader] {
+    let index = try store.index
+    return try index.read { (transaction) throws(StoreError) in
+      var movable: [RecordHeader] = []
+      for record in records where try index.isMovable(record, in: transaction) { movable.append(record) }
+      return movable
+    }
+  }
+
+  /// - Returns: How many of the first records are done with; none where a file was deleted meanwhile.
+  private mutating func moveBatch(_ records: ArraySlice<RecordHeader>) throws(StoreError) -> Int {
+    guard let first = records.first else { return 0 }
+    let lease = try scratchLease(for: records)
+    defer { withExtendedLifetime(lease) {} }
+    let pending = PendingRecords(
+      in: try session.segments.lend(forPayload: first.storedByteCount, through: session.perform), of: session.segments)
+    var copies: [Copy] = []
+    var doneCount = 0
+    do throws(StoreError) {
+      for record in records.prefix(RecordMove.batchRecordCount) {
+        guard copies.isEmpty || pending.byteCount + record.recordByteCount <= batchByteCount,
+          pending.appender.hasRoom(forPayload: record.storedByteCount)
+        else { break }
+        try pace.wait(for: record.recordByteCount, cancellation)
+        if let copy = try copy(record, to: pending.appender) { copies.append(copy) }
+        doneCount += 1
+      }
+      if Mutant.removeBeforeMove.isActive {
+        try Reclamation(store: store, perform: session.perform).unlink([first.segment])
+      }
+      try swap(copies, in: pending.appender.segment)
+    } catch {
+      // What is not known to be out of the index stays as it is.
+      if error.code == .durabilityUnknown || error.code == .indexDamaged { throw error }
+      try pending.takeBack()
+      if error.code == .busy { return 0 }
+      throw error
+    }
+    pending.keep()
+    for copy in copies { movedByteCount += copy.record.recordByteCount }
+    // Only parts, as after a delete: a manifest that is half gone would look damaged to a rebuild.
+    DeadPages.punch(copies.map(\.record).filter { $0.kind == .part }.map(\.location), in: store)
+    return doneCount
+  }
+
+  /// - Returns: Nil when the record is needed and cannot be read, or was punched out with its file just now.
+  private mutating func copy(
+    _ record: RecordHeader, to appender: SegmentAppender
+  ) throws(StoreError) -> Copy? {
+    let draft = RecordDraft(
+      kind: record.kind, rawByteCount: record.rawByteCount, sequence: record.sequence, part: record.part,
+      file: record.file, partNumber: record.partNumber, digest: record.digest)
+    let store = store
+    var hasRead = false
+    do throws(StoreError) {
+      return try store.reader.withPayload(of: record) { (payload) throws(StoreError) in
+        hasRead = true
+        return Copy(
+          record: record,
+          appended: try appender.append(draft, capacity: payload.byteCount) { (destination) throws(StoreError) in
+            destination.copy(payload, to: 0)
+            return EncodedPayload(codec: record.codec, byteCount: payload.byteCount)
+          })
+      }
+    } catch  where !hasRead && (error.code == .corrupt || error.code == .io) {
+      if try !movable([record]).isEmpty { damaged.insert(record.location) }
+      return nil
+    }
+  }
+
+  /// One durable commit: every copy whose record is still needed takes its place.
+  private func swap(_ copies: [Copy], in segment: SegmentID) throws(StoreError) {
+    if copies.isEmpty { return }
+    let index = try store.index
+    try session.perform(
+      IndexJob(syncing: [segment]) { (transaction, _) throws(StoreError) in
+        var accounts = AppendedRecords()
+        var left: [RecordLocation] = []
+        var hasManifest = false
+        for copy in copies {
+          let isMoved = try index.isMovable(copy.record, in: transaction)
+          if isMoved {
+            try index.relocate(copy.record, to: copy.appended.location, in: transaction)
+            left.append(copy.record.location)
+            hasManifest = hasManifest || copy.record.kind == .manifest
+          } else if copy.record.kind != .part {
+            throw StoreError(.busy, "a file was deleted while its records were moved")
+          }
+          accounts.add(copy.appended, isAlive: isMoved)
+        }
+        try index.segments.add(accounts, in: transaction)
+        _ = try index.segments.release(left, in: transaction)
+        if hasManifest, let first = left.first {
+          try index.segments.noteMovedManifests(in: first.segment, in: transaction)
+        }
+      })
+  }
+
+  /// Where there is no mapping to copy into, each record goes through memory.
+  private func scratchLease(for records: ArraySlice<RecordHeader>) throws(StoreError) -> MemoryLease? {
+    let largest = records.prefix(RecordMove.batchRecordCount).reduce(0) { max($0, $1.storedByteCount) }
+    let byteCount = store.writeScratchByteCount(partByteCount: largest)
+    return byteCount == 0 ? nil : try store.budget.lease(byteCount, cancellation)
+  }
+}

@@ -1,0 +1,31 @@
+/// Records that were appended to a lent segment and are in the index or gone: until one of both is certain, nobody else
+/// appends behind them. After a crash they lie behind the end that the index knows, and are cut off.
+///
+/// Belongs to the thread that the segment was lent to. Exactly one of ``keep()`` and ``takeBack()`` must be called, unless
+/// what the index says is not known: then the segment stays lent, and the next open finds out.
+struct PendingRecords {
+  let appender: SegmentAppender
+  private let pool: SegmentPool
+  private let tailBefore: Int
+  private let recordCountBefore: Int
+
+  init(in appender: SegmentAppender, of pool: SegmentPool) {
+    self.appender = appender
+    self.pool = pool
+    tailBefore = appender.tail
+    recordCountBefore = appender.recordCount
+  }
+
+  var byteCount: Int { appender.tail - tailBefore }
+
+  /// The index has named the records.
+  func keep() { pool.giveBack(appender) }
+
+  /// The index has not named the records and never will.
+  func takeBack() throws(StoreError) {
+    defer { pool.giveBack(appender) }
+    try appender.rewind(to: tailBefore, recordCount: recordCountBefore)
+    // They may be on the device; with the index lost, they would be believed.
+    try pool.sync([appender.segment])
+  }
+}

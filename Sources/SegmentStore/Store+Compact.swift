@@ -1,0 +1,78 @@
+import StorageIO
+
+/// How much is compacted, and how fast.
+public struct CompactionOptions: Hashable, Sendable {
+  /// Segments are emptied until the store takes at most so many bytes of disk for each byte that is alive; 1 stands for all
+  /// that can be had. Not below 1.
+  public var targetRatio = 1.1
+  /// The most bytes that are moved in a second; nil: as many as can be.
+  public var bytesPerSecond: Int?
+
+  public init() {}
+}
+
+/// What a compaction has done.
+public struct CompactionSummary: Hashable, Sendable {
+  /// Of segments that were emptied and removed, or were empty before.
+  public internal(set) var removedSegmentCount = 0
+  public internal(set) var movedByteCount = 0
+  /// Of all segments, on disk.
+  public internal(set) var diskByteCountBefore = 0
+  public internal(set) var diskByteCountAfter = 0
+  public internal(set) var liveByteCount = 0
+  /// Segments that hold records which are needed and cannot be read: these stay where they are.
+  public internal(set) var damagedSegments: [SegmentID] = []
+}
+
+extension Store {
+  /// Moves what is alive out of segments in which much is dead, and removes these. Others go on meanwhile; nobody waits for
+  /// more than a commit of the index.
+  ///
+  /// One compaction at a time runs on a store: another one waits, at most the lock timeout. What has been moved when it is
+  /// cancelled, or fails, stays moved. Works on a full disk, by small steps.
+  /// - Parameters:
+  ///   - progress: told the bytes of records of the segments that were emptied, of `total` in all.
+  /// - Throws: `.busy`, `.cancelled`, `.noSpace`, `.io`, `.indexDamaged`, `.durabilityUnknown`. Nothing is lost by any.
+  /// - Complexity: O(segments + bytes moved).
+  public func compact(
+    _ options: CompactionOptions = CompactionOptions(), cancellation: Cancellation = Cancellation(),
+    progress: (_ byteCount: Int, _ total: Int) -> Void = { _, _ in }
+  ) throws(StoreError) -> CompactionSummary {
+    guard options.targetRatio >= 1 else {
+      throw StoreError(.invalidArgument, "a target of \(options.targetRatio): a store takes at least what is alive")
+    }
+    let lock = try locks.acquire(
+      .compaction, .exclusive, timeoutSeconds: configuration.lockTimeoutSeconds, cancellation: cancellation)
+    try cancellation.check()
+    guard let lock else {
+      throw StoreError(
+        .busy, "the store is being compacted: waited \(configuration.lockTimeoutSeconds) s for the end of that",
+        advice: "try again, or wait longer with --lock-timeout")
+    }
+    defer { withExtendedLifetime(lock) {} }
+    let session = try usingReserve { () throws(StoreError) in try writerSession() }
+    try session.checkUsable()
+    var summary = CompactionSummary()
+    var plan = try CompactionPlan(self)
+    summary.diskByteCountBefore = plan.diskByteCount
+    let reclamation = Reclamation(store: self, perform: session.perform)
+    try usingReserve { () throws(StoreError) in try reclamation.removeEmptySegments(plan.empty) }
+    summary.removedSegmentCount = plan.empty.count
+    if !plan.empty.isEmpty { plan = try CompactionPlan(self) }
+    let chosen = plan.chosen(ratio: options.targetRatio)
+    let byteCounts = Dictionary(uniqueKeysWithValues: plan.candidates.map { ($0.segment, $0.liveByteCount) })
+    let total = chosen.reduce(0) { $0 + (byteCounts[$1] ?? 0) }
+    var compaction = Compaction(self, session, bytesPerSecond: options.bytesPerSecond, cancellation)
+    for victim in chosen {
+      try cancellation.check()
+      try usingReserve { () throws(StoreError) in try compaction.compact(victim) }
+      progress(byteCounts[victim] ?? 0, total)
+    }
+    summary.removedSegmentCount += compaction.removedSegmentCount
+    summary.movedByteCount = compaction.movedByteCount
+    summary.damagedSegments = compaction.damagedSegments.sorted()
+    let after = try CompactionPlan(self)
+    (summary.diskByteCountAfter, summary.liveByteCount) = (after.diskByteCount, after.liveByteCount)
+    return summary
+  }
+}

@@ -1,0 +1,83 @@
+import CommandSupport
+import SegmentStore
+
+/// `pfs compact`: has the space of what is dead come back.
+struct CompactCommand: Command {
+  static let name = "compact"
+  static let summary = "move live parts together, remove segments"
+  static let showsProgress = true
+  static let options = OptionTable([
+    .init(
+      "target", value: "RATIO",
+      help: "Stop when the store takes at most so many bytes of disk for each byte that is alive; 1.1 if not given."),
+    .init("rate", value: "SIZE/s", help: "Move at most so many bytes in a second."),
+  ])
+  static let help = CommandHelp(
+    ["pfs compact [--target RATIO] [--rate SIZE/s]"],
+    "Move what is alive out of segments in which much is dead, and remove these. Others may put, get and delete "
+      + "meanwhile. Can be interrupted at any time: what was moved stays moved. Works on a full disk.",
+    options: options,
+    notes: [
+      "A delete gives the space of large files back by itself. What is left for this are small files, and file systems "
+        + "that cannot punch holes.",
+      "A segment with damaged records that are needed is left with these; the exit status is 3 then.",
+    ],
+    examples: [
+      .init("pfs compact", "what is worth it"),
+      .init("pfs compact --target 1", "all that can be had"),
+      .init("pfs compact --rate 20MiB/s", "slowly, beside other work"),
+    ])
+
+  private let options: CompactionOptions
+
+  init(_ line: ParsedOptions) throws(CommandError) {
+    if let operand = line.operands.first {
+      throw CommandError(.wrongUsage, "'\(DisplayName.escaped(operand))': compact takes no arguments")
+    }
+    var options = CompactionOptions()
+    if let text = try translatingUsage({ () throws(UsageError) in try line.text(of: "target") }) {
+      guard let ratio = Double(text), ratio >= 1, ratio.isFinite else {
+        throw CommandError(
+          .wrongUsage, "option '--target': '\(DisplayName.escaped(Array(text.utf8)))' is not a number from 1 on")
+      }
+      options.targetRatio = ratio
+    }
+    options.bytesPerSecond = try line.bytesPerSecond(of: "rate")
+    self.options = options
+  }
+
+  func run(in context: CommandContext) throws(CommandError) -> ExitStatus {
+    let store = try context.store()
+    var hasBegun = false
+    let summary = try translating { () throws(StoreError) in
+      try store.compact(options, cancellation: context.cancellation) { (byteCount, total) in
+        if !hasBegun { context.progress.begin(store.path.lastComponent, totalByteCount: total) }
+        hasBegun = true
+        context.progress.add(byteCount)
+      }
+    }
+    try report(summary, context.output)
+    return summary.damagedSegments.isEmpty ? .done : .damageFound
+  }
+
+  private func report(_ summary: CompactionSummary, _ output: Output) throws(CommandError) {
+    let freedByteCount = summary.diskByteCountBefore - summary.diskByteCountAfter
+    if output.isJSON {
+      let integer = { (number: Int) in JSONValue.integer(Int64(number)) }
+      return try output.result([
+        "freed": integer(freedByteCount), "moved": integer(summary.movedByteCount),
+        "removed_segments": integer(summary.removedSegmentCount), "live": integer(summary.liveByteCount),
+        "disk": integer(summary.diskByteCountAfter),
+        "damaged_segments": .array(summary.damagedSegments.map { integer(Int(clamping: $0.rawValue)) }),
+      ])
+    }
+    for segment in summary.damagedSegments {
+      try output.results("segment \(segment) has damaged records that are needed: they stay there; see 'pfs verify'\n")
+    }
+    let segments = summary.removedSegmentCount == 1 ? "1 segment" : "\(summary.removedSegmentCount) segments"
+    output.notice(
+      "\(ByteSize.text(max(0, freedByteCount))) came back; \(segments) removed, "
+        + "\(ByteSize.text(summary.movedByteCount)) moved; \(ByteSize.text(summary.liveByteCount)) alive in "
+        + "\(ByteSize.text(summary.diskByteCountAfter)) of disk")
+  }
+}

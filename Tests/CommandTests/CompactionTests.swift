@@ -1,0 +1,200 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("pfs compact") struct CompactionTests {
+  /// A store of small segments, in each of which half of the files were deleted: the names and bytes of the others.
+  private func withHalfDeleted(_ body: (Sandbox, [String]) throws -> Void) throws {
+    try Sandbox.use { sandbox in
+      try sandbox.done("init", "--segment-size", "64KiB", "--part-size", "4KiB")
+      try (sandbox.work / "tree").makeDirectory()
+      var generator = SeededGenerator(seed: 41)
+      for number in 0..<60 {
+        let byteCount = number % 20 == 0 ? 30_000 : 1 + Int(generator.next() % 7_000)
+        try Sample(.random, seed: UInt64(number)).write(byteCount, to: sandbox.work / "tree" / "f\(number)")
+      }
+      try sandbox.done("put", "-r", "tree")
+      let names = (0..<60).map { "tree/f\($0)" }
+      let deleted = names.enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
+      expectDone(try sandbox.command(["delete"] + deleted).run())
+      try body(sandbox, names.filter { !deleted.contains($0) })
+    }
+  }
+
+  private func expectWhole(_ names: [String], in sandbox: Sandbox) throws {
+    #expect(Set(try sandbox.list().map(\.name)) == Set(names))
+    try (sandbox.work / "out").remove()
+    expectDone(try sandbox.pfs("get", "-r", "tree", "-o", "out"))
+    for name in names {
+      try expectSameBytes(sandbox.work / "out" / String(name.dropFirst(5)), sandbox.work / name)
+    }
+  }
+
+  @Test("gives space back and changes no file, also not for an index that is made anew")
+  func givesSpaceBack() throws {
+    try withHalfDeleted { sandbox, names in
+      let before = try sandbox.list()
+      let segmentCount = try sandbox.segmentPaths().count
+      let diskByteCount = try (sandbox.store / "segments").allocatedByteCountOfTree()
+      let result = try sandbox.done("--json", "compact", "--target", "1")
+      let summary = try JSON(parsing: result.standardOutput)
+      #expect(summary["removed_segments"]?.integer ?? 0 > 0)
+      #expect(try sandbox.segmentPaths().count < segmentCount)
+      let left = try (sandbox.store / "segments").allocatedByteCountOfTree()
+      #expect(left < diskByteCount, "\(left) of \(diskByteCount) bytes, \(result)")
+      #expect(try sandbox.list() == before)
+      try expectWhole(names, in: sandbox)
+      try (sandbox.store / "index").remove()
+      expectDone(try sandbox.pfs("rebuild"))
+      #expect(try sandbox.list() == before)
+      try expectWhole(names, in: sandbox)
+      // What is where it belongs stays there.
+      let again = try JSON(parsing: sandbox.done("--json", "compact", "--target", "2").standardOutput)
+      #expect(again["moved"]?.integer == 0)
+    }
+  }
+
+  @Test("killed at any call loses no file, and a rebuild after it brings no deleted one back")
+  func killed() throws {
+    try withHalfDeleted { sandbox, names in
+      let saved = sandbox.root / "saved"
+      try copyTree(sandbox.store, to: saved)
+      var number = 1
+      var isWhole = false
+      while !isWhole {
+        try sandbox.store.remove()
+        try copyTree(saved, to: sandbox.store)
+        let log = sandbox.root / "work" / "log"
+        try log.remove()
+        let fault = Fault(.kill, at: Fault.changes, path: "/store/", number: number)
+        isWhole = try fault.applied(to: sandbox.command("compact", "--target", "1"), log: log).run().signal == nil
+        if number % 3 == 0 {
+          // Files that were moved, or not, and the tombstones of both.
+          try sandbox.done("delete", names[number % names.count])
+          try sandbox.done(
+            "put", "tree/f\(names[number % names.count].dropFirst(6))", "--name", names[number % names.count])
+        }
+        if number % 2 == 0 {
+          try (sandbox.store / "index" / "data.mdb").remove()
+          let rebuilt = try sandbox.pfs("rebuild")
+          // A record that was cut short is one, as nobody knows any more that it was not yet in the index.
+          let isTorn = rebuilt.exitStatus == 3 && rebuilt.outputText.contains("no intact record")
+          #expect(rebuilt.exitStatus == 0 || isTorn, "killed at call \(number): \(rebuilt)")
+        }
+        #expect(Set(try sandbox.list().map(\.name)) == Set(names), "killed at call \(number)")
+        expectDone(try sandbox.pfs("verify"))
+        number += 1
+      }
+      try expectWhole(names, in: sandbox)
+      #expect(number > 50)
+    }
+  }
+
+  @Test("with damaged records leaves these, moves the others and is exit status 3")
+  func damaged() throws {
+    try withHalfDeleted { sandbox, names in
+      let name = names[3]
+      let id = try #require(try sandbox.list().first { $0.name == name }).id
+      let bytes = try (sandbox.work / name).read().prefix(64)
+      let segment = try #require(try sandbox.segmentPaths().first { try $0.read().range(of: bytes) != nil })
+      try segment.flip(at: try #require(try segment.read().range(of: bytes)).lowerBound)
+      sandbox.damagedIdentifiers = [id]
+      let result = try sandbox.pfs("compact", "--target", "1")
+      #expect(result.exitStatus == 3, "\(result)")
+      #expect(result.outputText.contains("has damaged records"), "\(result)")
+      #expect(try segment.exists())
+      for other in names where other != name {
+        expectDone(try sandbox.pfs("get", "--force", other, "-o", "restored"))
+        try expectSameBytes(sandbox.work / "restored", sandbox.work / other)
+      }
+      expectFailure(try sandbox.pfs("get", "--force", name, "-o", "restored"), 3, of: "get", says: "part")
+    }
+  }
+
+  @Test(
+    "refuses what is no ratio, no rate, and arguments",
+    arguments: [
+      ["--target", "0.5"], ["--target", "x"], ["--target", "nan"], ["--rate", "0"], ["--rate", "fast"], ["segment"],
+    ])
+  func usage(arguments: [String]) throws {
+    try Sandbox.use { sandbox in
+      try sandbox.done("init")
+      expectFailure(try sandbox.command(["compact"] + arguments).run(), 2, of: "compact")
+    }
+  }
+
+  @Test("while it runs, puts, gets and deletes go on, and none is refused")
+  func besideOthers() throws {
+    try withHalfDeleted { sandbox, names in
+      // Slowly, so that all of the others come while it runs.
+      let compacting = try sandbox.command("compact", "--target", "1", "--rate", "60KiB/s").start()
+      var stored: [String] = []
+      for number in 0..<12 {
+        let name = names[number]
+        expectDone(try sandbox.pfs("get", "--force", name, "-o", "restored"))
+        try expectSameBytes(sandbox.work / "restored", sandbox.work / name)
+        expectDone(try sandbox.pfs("delete", name))
+        expectDone(try sandbox.pfs("put", name, "--name", name))
+        stored.append(name)
+      }
+      compacting.send(SIGINT)
+      let result = try compacting.wait()
+      #expect(result.exitStatus == 130 || result.exitStatus == 0, "\(result)")
+      try expectWhole(names, in: sandbox)
+      expectDone(try sandbox.pfs("compact", "--target", "1"))
+      try expectWhole(names, in: sandbox)
+      try (sandbox.store / "index").remove()
+      expectDone(try sandbox.pfs("rebuild"))
+      try expectWhole(names, in: sandbox)
+    }
+  }
+
+  @Test("one at a time: a second one waits, and is exit status 5 when the time is over")
+  func oneAtATime() throws {
+    try withHalfDeleted { sandbox, _ in
+      let log = sandbox.root / "work" / "log"
+      let fault = Fault(.stop, at: ["pwrite", "fdatasync"], path: "/segments/", number: 1)
+      let first = try fault.applied(to: sandbox.command("compact", "--target", "1"), log: log).start()
+      try wait(for: "the first to stop") { try LoggedCall.all(in: log).contains(where: \.isMet) }
+      expectFailure(
+        try sandbox.pfs("--lock-timeout", "100ms", "compact"), 5, of: "compact", says: "is being compacted")
+      first.resume()
+      expectDone(try first.wait())
+      expectDone(try sandbox.pfs("compact"))
+    }
+  }
+
+  private func copyTree(_ source: BytePath, to target: BytePath) throws {
+    try FileManager.default.copyItem(atPath: source.text, toPath: target.text)
+  }
+}
+
+@Suite(
+  "pfs compact on a full disk", .enabled(if: LoopFileSystem.isAvailable, "\(LoopFileSystem.requirement)"))
+struct CompactionFullDiskTests {
+  @Test("with no byte free gives space back, and loses nothing")
+  func noByteFree() throws {
+    try Sandbox.use { sandbox in
+      let disk = try sandbox.mountFileSystem(byteCount: 64 << 20)
+      sandbox.store = disk.root / "store"
+      try sandbox.done("init", "--segment-size", "4MiB", "--part-size", "4KiB")
+      try (sandbox.work / "tree").makeDirectory()
+      for number in 0..<3000 {
+        try Sample(.random, seed: UInt64(number)).write(3000, to: sandbox.work / "tree" / "f\(number)")
+      }
+      try sandbox.done("put", "-r", "tree")
+      let deleted = (0..<3000).filter { $0 % 3 != 0 }.map { "tree/f\($0)" }
+      expectDone(try sandbox.command(["delete"] + deleted).run())
+      _ = try disk.fillUp()
+      let freeByteCount = try disk.freeByteCount()
+      let result = try sandbox.pfs("compact", "--target", "1")
+      expectDone(result)
+      #expect(try disk.freeByteCount() > freeByteCount + 4 << 20, "\(result)")
+      #expect(try sandbox.list().count == 1000)
+      expectDone(try sandbox.pfs("get", "-r", "tree", "-o", "out"))
+      for number in stride(from: 0, to: 3000, by: 3) {
+        try expectSameBytes(sandbox.work / "out" / "f\(number)", sandbox.work / "tree" / "f\(number)")
+      }
+    }
+  }
+}
