@@ -46,7 +46,7 @@ struct CompactionPlan {
       guard entry.owner.rawValue == 0 || Mutant.compactOwnedSegments.isActive, entry.usedByteCount > 0 else { continue }
       if entry.liveByteCount == 0 {
         empty.insert(id)
-      } else if entry.state == .sealed {
+      } else {
         add(id, entry, file, age: newest - id.rawValue + 1, segmentByteCount: store.superblock.segmentByteCount)
       }
     }
@@ -70,9 +70,8 @@ struct CompactionPlan {
     segmentByteCount: Int
   ) {
     // The footer moves with the records, as far as they are alive.
-    let footerByteCount = SegmentFooter.byteCount(recordCount: entry.recordCount)
     let liveShare = Double(entry.liveByteCount) / Double(max(1, entry.usedByteCount))
-    let gain = file.allocatedByteCount - entry.liveByteCount - Int(Double(footerByteCount) * liveShare)
+    let gain = file.allocatedByteCount - entry.liveByteCount - Int(Double(entry.ownByteCount) * liveShare)
     let isDue = entry.holdsMovedManifests || file.extentCount > CompactionPlan.maximumExtentCount
     guard isDue || gain >= max(pageByteCount, segmentByteCount / CompactionPlan.smallestGainShare) else { return }
     candidates.append(
