@@ -9,7 +9,7 @@ import Testing
 
   init() throws { directory = try TemporaryDirectory() }
 
-  @Test("keeps the disk of a process that deletes within its bound, unless it is told not to", arguments: [true, false])
+  @Test("keeps the disk of one who deletes within its bound, unless it is told not to", arguments: [true, false])
   func bound(isOn: Bool) throws {
     var configuration = Store.Configuration()
     configuration.workerCount = 1
