@@ -21,6 +21,8 @@ public final class Store: Sendable {
     public var workerCount: Int?
     /// How long an operation waits for a file that another one uses.
     public var lockTimeoutSeconds = 10.0
+    /// Whether the store is compacted behind those who delete, when much of it is dead: for processes that live long.
+    public var compactsInBackground = true
     /// Nil: as the file system allows. Set by tests.
     package var isMapped: Bool?
     /// False for those who only look, and must change nothing.
@@ -50,6 +52,7 @@ public final class Store: Sendable {
   let zeroDigests = ZeroDigests()
   let quota: Quota
   let spaceThread = SpaceThread()
+  let backgroundCompaction = BackgroundCompaction()
   private let isMapped: Bool
   private let session = Monitor(SessionState.none)
   /// Nil once the store is closed: from then on its index may be made anew.
@@ -132,7 +135,8 @@ public final class Store: Sendable {
   }
 
   /// Ends all threads and lets go of segments, so that the next writer goes on with them. Call it when no operation
-  /// runs; later calls of operations throw. Waits for the space of deleted files that is still coming back.
+  /// runs; later calls of operations throw. Waits for the space of deleted files that is still coming back, and stops a
+  /// compaction that runs behind them.
   /// - Throws: What kept this from being a clean end. Nothing acknowledged is affected, and the next open cleans up.
   public func close() throws(StoreError) {
     // Nobody else holds the index then, and a process that wrote may have left much of it free.
@@ -153,6 +157,7 @@ public final class Store: Sendable {
       }
     }
     spaceThread.close()
+    backgroundCompaction.close()
     workers.close()
     // The index closes with its last user, so that the same process may open the store again.
     defer { self.open.withLock { $0 = nil } }

@@ -16,6 +16,7 @@ final class Deletion {
   private var busy: [(file: StoredFile, deadlineNanoseconds: Int64)] = []
   private var space = SpaceReturn()
   private var memory: MemoryLease?
+  private var deadByteCount = 0
   private(set) var result = TreeResult(doneCount: 0, failedCount: 0)
 
   /// Files in one transaction: their tombstones fit into an eighth of a segment, and the pages that it changes into memory.
@@ -55,6 +56,7 @@ final class Deletion {
   }
 
   func giveSpaceBack(_ options: DeleteOptions) throws(StoreError) {
+    defer { store.backgroundCompaction.note(deadByteCount, in: store) }
     if space.isEmpty { return }
     let session = try store.writerSession()
     guard options.waitsForSpace else {
@@ -167,6 +169,7 @@ final class Deletion {
   }
 
   private func succeed(_ file: StoredFile) {
+    deadByteCount += file.storedByteCount
     result = TreeResult(doneCount: result.doneCount + 1, failedCount: result.failedCount)
     onDeleted(file)
   }

@@ -232,6 +232,11 @@ struct Rebuild {
   ) throws(StoreError) {
     let writer = RebuildWriter(index: index, batchCount: batchCount)
     try scratch.read { (found) throws(StoreError) in
+      // Before any tombstone is entered: where the first copy of a manifest lies, punched or not, it must go on to.
+      try scratch.forEachPunchedManifest(in: found) { (id, location) throws(StoreError) in
+        guard let kept = try scratch.manifest(of: id, in: found) else { return }
+        if kept.manifestLocation.segment != location.segment { state.noteMovedManifest(in: location.segment) }
+      }
       try scratch.forEachManifest(in: found) { (id, entry) throws(StoreError) in
         try cancellation.check()
         if let tombstone = try scratch.tombstone(of: id, in: found) {

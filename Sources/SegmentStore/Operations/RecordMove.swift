@@ -84,7 +84,7 @@ struct RecordMove {
     } catch {
       // What is not known to be out of the index stays as it is.
       if error.code == .durabilityUnknown || error.code == .indexDamaged { throw error }
-      try pending.takeBack()
+      if Mutant.keepUnnamedCopies.isActive { pending.keep() } else { try pending.takeBack() }
       if error.code == .busy { return 0 }
       throw error
     }
@@ -130,7 +130,8 @@ struct RecordMove {
         var left: [RecordLocation] = []
         var hasManifest = false
         for copy in copies {
-          let isMoved = try index.isMovable(copy.record, in: transaction)
+          let isMoved =
+            try index.isMovable(copy.record, in: transaction) || Mutant.nameDeletedCopies.isActive
           if isMoved {
             try index.relocate(copy.record, to: copy.appended.location, in: transaction)
             left.append(copy.record.location)
