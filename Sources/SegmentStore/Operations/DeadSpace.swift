@@ -68,9 +68,14 @@ struct DeadSpace {
 enum DeadPages {
   /// A punch costs the same for 4 KiB as for this much. What is smaller waits until its neighbours die, or for compaction.
   private static let leastByteCount = 64 << 10
+  /// In small segments that would be most of the file.
+  private static let leastSegmentShare = 16
 
   /// How long a stretch must be to be punched: on a disk that is full nothing waits.
-  static func leastByteCount(in store: Store) -> Int { store.reserve.isWhole ? leastByteCount : pageByteCount }
+  static func leastByteCount(in store: Store) -> Int {
+    guard store.reserve.isWhole else { return pageByteCount }
+    return min(leastByteCount, store.superblock.segmentByteCount / leastSegmentShare)
+  }
 
   /// The whole pages in an extent.
   static func pages(of extent: Range<Int>) -> Range<Int>? {
@@ -88,7 +93,7 @@ enum DeadPages {
 
   /// Gives the pages in `extents` back, each of which ends with a record. Best effort: where it fails, compaction does it.
   ///
-  /// What a record leaves behind its last whole page is zeroed, so that the next one who looks sees that nothing is there:
+  /// What the last record leaves behind its last whole page is zeroed, so that the next one who looks sees that nothing is there:
   /// its header has gone with the pages.
   static func punch(_ extents: [Range<Int>], of segment: SegmentID, in store: Store) {
     if extents.isEmpty { return }
@@ -96,9 +101,7 @@ enum DeadPages {
       let file = try store.segmentDirectory.open(segment.fileName, [.write, .noFollow])
       for extent in extents {
         guard let pages = pages(of: extent) else { continue }
-        try file.deallocate(pages)
-        let rest = [UInt8](repeating: 0, count: extent.upperBound - pages.upperBound)
-        if !rest.isEmpty { try file.write(rest, at: pages.upperBound) }
+        try file.deallocate(pages.lowerBound..<extent.upperBound)
       }
     } catch {}
   }
