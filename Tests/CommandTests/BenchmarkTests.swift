@@ -59,6 +59,25 @@ import Testing
     }
   }
 
+  @Test("churn measures deletes, disk space, compaction and latencies, and leaves nothing behind")
+  func churn() throws {
+    try Sandbox.use { sandbox in
+      let figures = try figures(
+        of: "churn", sandbox, "--size", "3MiB", "--files", "40", "--live", "4MiB", "--segment-size", "1MiB", "--times",
+        "2", "--operations", "10", "--runs", "1")
+      #expect(
+        figures.keys.sorted() == [
+          "churn", "churn_delete", "churn_end", "churn_moved", "churn_put", "churn_put_median", "compaction",
+          "delete_large", "delete_large_answer", "delete_tree", "latency_get_process", "latency_get_thread",
+          "latency_put_process", "latency_put_thread", "punched_extents", "read_punched", "unlink_punched",
+        ])
+      for (name, figure) in figures { try expectMeasured(figure, name, runCount: 1) }
+      for name in ["churn", "compaction", "delete_large", "delete_large_answer", "delete_tree", "latency_get_thread"] {
+        #expect(figures[name]?["target"] is [String: Any], "\(name)")
+      }
+    }
+  }
+
   /// The figures of a report by their names, after a look at what every report carries.
   private func figures(
     of benchmark: String, _ sandbox: Sandbox, _ arguments: String...

@@ -28,7 +28,8 @@ struct CompactionPlan {
 
   /// More pieces than this make a file slow to read, and slow to remove.
   static let maximumExtentCount = 1024
-  /// What has less to give is left: a segment of 64 MiB with 1 MiB of dead space would cost a copy of 63.
+  /// What has no more to give is left: a segment of 64 MiB with 1 MiB of dead space would cost a copy of 63. So is one page,
+  /// which may be one in which the file system notes the pieces of the file.
   private static let smallestGainShare = 64
 
   /// - Complexity: O(segments), with two system calls for each.
@@ -56,7 +57,7 @@ struct CompactionPlan {
       guard entry.owner.rawValue == 0 || Mutant.compactOwnedSegments.isActive, entry.usedByteCount > 0 else { continue }
       if entry.liveByteCount == 0 {
         empty.insert(id)
-      } else if entry.state == .sealed {
+      } else {
         add(id, entry, file, age: newest - id.rawValue + 1, segmentByteCount: store.superblock.segmentByteCount)
       }
     }
@@ -79,11 +80,12 @@ struct CompactionPlan {
     _ id: SegmentID, _ entry: SegmentEntry, _ file: (allocatedByteCount: Int, extentCount: Int), age: UInt64,
     segmentByteCount: Int
   ) {
-    // Elsewhere the records take a header and a footer too, as far as they are alive.
+    // Header and footer are taken elsewhere too, as far as the records move, and so is the rest of a last page.
     let liveShare = Double(entry.liveByteCount) / Double(max(1, entry.usedByteCount - entry.ownByteCount))
-    let gain = file.allocatedByteCount - entry.liveByteCount - Int(Double(entry.ownByteCount) * min(1, liveShare))
+    let ownByteCount = Int(Double(entry.ownByteCount) * min(1, liveShare))
+    let gain = file.allocatedByteCount - SegmentSpace.wholePages(entry.liveByteCount + ownByteCount)
     let isDue = entry.holdsMovedManifests || file.extentCount > CompactionPlan.maximumExtentCount
-    guard isDue || gain >= max(pageByteCount, segmentByteCount / CompactionPlan.smallestGainShare) else { return }
+    guard isDue || gain > max(pageByteCount, segmentByteCount / CompactionPlan.smallestGainShare) else { return }
     candidates.append(
       Candidate(
         segment: id, liveByteCount: entry.liveByteCount, gainByteCount: gain, isDue: isDue,

@@ -91,7 +91,7 @@ struct RecordMove {
     pending.keep()
     for copy in copies { movedByteCount += copy.record.recordByteCount }
     // Only parts, as after a delete: a manifest that is half gone would look damaged to a rebuild.
-    Reclamation.punch(copies.map(\.record).filter { $0.kind == .part }.map(\.location), of: store)
+    DeadPages.punch(copies.map(\.record).filter { $0.kind == .part }.map(\.location), in: store)
     return doneCount
   }
 

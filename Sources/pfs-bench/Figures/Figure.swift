@@ -6,11 +6,14 @@ struct Figure: Sendable {
     case filesPerSecond = "files/s"
     case partsPerSecond = "parts/s"
     case mebibytes = "MiB"
+    case times = "x"
+    case extents = "extents"
 
     var decimals: Int {
       switch self {
+      case .times: 3
       case .milliseconds, .gigabytesPerSecond: 2
-      case .filesPerSecond, .partsPerSecond: 0
+      case .filesPerSecond, .partsPerSecond, .extents: 0
       case .mebibytes: 1
       }
     }
@@ -38,6 +41,7 @@ struct Figure: Sendable {
     static func atLeast(_ bound: Double) -> Target { Target(subject: .value, bound: bound, isLeast: true) }
     /// Of what stands beside it.
     static func atLeastRatio(_ bound: Double) -> Target { Target(subject: .ratio, bound: bound, isLeast: true) }
+    static func atMostRatio(_ bound: Double) -> Target { Target(subject: .ratio, bound: bound, isLeast: false) }
 
     func isMet(by value: Double) -> Bool { isLeast ? value >= bound : value <= bound }
   }

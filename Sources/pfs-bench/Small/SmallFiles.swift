@@ -10,7 +10,8 @@ struct SmallFiles: Sendable {
   let root: FilePath
 
   /// Makes the tree in the workspace.
-  init(_ fileCount: Int, of fileByteCount: Int, run: BenchRun) throws(BenchFailure) {
+  /// - Parameter syncingEach: false where the caller makes all of it durable at once.
+  init(_ fileCount: Int, of fileByteCount: Int, syncingEach: Bool = true, run: BenchRun) throws(BenchFailure) {
     self.fileCount = fileCount
     self.fileByteCount = fileByteCount
     root = run.workspace.file("tree")
@@ -27,7 +28,7 @@ struct SmallFiles: Sendable {
         try BenchFailure.translating { () throws(SystemCallFailure) in
           let file = try File.open(path(number), [.write, .createNew])
           try file.write(bytes, at: 0)
-          try file.sync()
+          if syncingEach { try file.sync() }
         }
       }
     }

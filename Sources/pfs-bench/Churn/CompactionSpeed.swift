@@ -1,0 +1,59 @@
+import CommandSupport
+import Console
+import SegmentStore
+import StorageIO
+
+/// What a compaction moves in a second, beside a copy of a file of as many bytes, both durable at their ends.
+struct CompactionSpeed: Sendable {
+  private static let pieceByteCount = 1 << 20
+
+  let settings: ChurnSettings
+  let run: BenchRun
+
+  func measure(into figures: inout FigureSet) throws(BenchFailure) {
+    figures.declare(
+      Figure(
+        "compaction", "compaction of \(ByteSize.text(settings.liveByteCount))", .gigabytesPerSecond,
+        beside: "file copy and sync", target: .atLeastRatio(0.6)))
+    let fileByteCount = settings.segmentByteCount / 64
+    let source = try run.makeSource("source", byteCount: fileByteCount)
+    for runNumber in 1...run.settings.runCount {
+      let store = try ChurnedStore("compacted", settings, run)
+      let ids = try store.put(source, count: 2 * settings.liveByteCount / fileByteCount)
+      for (number, id) in ids.enumerated() where number % 2 == 1 { try store.delete(id) }
+      let original = try run.makeSource("original", byteCount: settings.liveByteCount)
+      let speeds = try alternating(
+        runNumber,
+        { () throws(BenchFailure) in
+          let start = MonotonicClock.seconds()
+          let movedByteCount = try store.compact(to: 1).movedByteCount
+          return Double(movedByteCount) / 1e9 / (MonotonicClock.seconds() - start)
+        }, { () throws(BenchFailure) in try copySpeed(original) })
+      figures.add("compaction", run: runNumber, speeds)
+      try store.remove()
+      try run.workspace.remove("original", "copy")
+      try run.note(
+        "run \(runNumber)/\(run.settings.runCount), compaction: \(FixedPoint.text(speeds.value, decimals: 2)) GB/s, "
+          + "copy: \(FixedPoint.text(speeds.peer, decimals: 2)) GB/s")
+    }
+    try run.workspace.remove("source")
+  }
+
+  /// GB a second.
+  private func copySpeed(_ original: FilePath) throws(BenchFailure) -> Double {
+    let byteCount = settings.liveByteCount
+    let start = MonotonicClock.seconds()
+    try BenchFailure.translating { () throws(SystemCallFailure) in
+      let (from, to) = (try File.open(original), try File.open(run.workspace.file("copy"), [.write, .createNew]))
+      let region = try MemoryRegion(byteCount: CompactionSpeed.pieceByteCount)
+      for offset in stride(from: 0, to: byteCount, by: CompactionSpeed.pieceByteCount) {
+        let count = try region.withMutableBytes(0..<CompactionSpeed.pieceByteCount) {
+          (bytes) throws(SystemCallFailure) in try from.read(into: &bytes, at: offset)
+        }
+        try region.withBytes(0..<count) { (bytes) throws(SystemCallFailure) in try to.write(bytes, at: offset) }
+      }
+      try to.sync()
+    }
+    return Double(byteCount) / 1e9 / (MonotonicClock.seconds() - start)
+  }
+}
