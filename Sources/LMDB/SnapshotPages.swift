@@ -12,8 +12,11 @@ final class SnapshotPages {
   /// The free pages, for a transaction that writes.
   private let freePages: PageSet?
   private var records: [MDB_dbi: TableRecord] = [:]
-  /// The leaf that was checked last, for each table: keys are often put in order.
+  /// The leaf that was checked last, for each table: keys are often put, or looked for, in order.
   private var leaves: [MDB_dbi: TreePath.Leaf] = [:]
+  /// The same with the neighbours of its pages: what is true of one key of a leaf is true of all. The pages are those of
+  /// the snapshot, which nobody writes to while the transaction runs.
+  private var leavesWithNeighbours: [MDB_dbi: TreePath.Leaf] = [:]
 
   init(_ environment: Environment, lastPage: UInt64? = nil, freePages: PageSet? = nil) {
     self.environment = environment
@@ -25,8 +28,10 @@ final class SnapshotPages {
   func check<Access>(
     _ table: Table, _ key: [UInt8], deletes: Bool, in transaction: borrowing Transaction<Access>
   ) throws(LMDBError) {
+    if let leaf = leavesWithNeighbours[table.identifier], leaf.isFor(key) { return }
     if !deletes, let leaf = leaves[table.identifier], leaf.isFor(key) { return }
-    leaves[table.identifier] = try path(table, transaction).leaf(.at, key, checksNeighbours: deletes)
+    let leaf = try path(table, transaction).leaf(.at, key, checksNeighbours: deletes)
+    if deletes { leavesWithNeighbours[table.identifier] = leaf } else { leaves[table.identifier] = leaf }
   }
 
   /// The keys next to `key`, which was not found, in a leaf or two that are sound: none but these may have been `key`.
@@ -34,7 +39,10 @@ final class SnapshotPages {
     _ table: Table, _ key: [UInt8], in transaction: borrowing Transaction<Access>
   ) throws(LMDBError) -> [[UInt8]] {
     let path = try path(table, transaction)
-    guard let leaf = try path.leaf(.at, key) else { return [] }
+    var found = leaves[table.identifier]
+    if found?.isFor(key) != true { found = try path.leaf(.at, key) }
+    guard let leaf = found else { return [] }
+    leaves[table.identifier] = leaf
     let position = leaf.page.count(below: key, orEqual: false)
     // A transaction that writes may have removed it; for any other it is there, and LMDB went another way.
     if freePages == nil, position < leaf.page.entryCount, leaf.page.key(at: position).elementsEqual(key) {

@@ -63,10 +63,9 @@ extension Store {
     let byteCounts = Dictionary(uniqueKeysWithValues: plan.candidates.map { ($0.segment, $0.liveByteCount) })
     let total = chosen.reduce(0) { $0 + (byteCounts[$1] ?? 0) }
     var compaction = Compaction(self, session, bytesPerSecond: options.bytesPerSecond, cancellation)
-    for victim in chosen {
-      try cancellation.check()
-      try usingReserve { () throws(StoreError) in try compaction.compact(victim) }
-      progress(byteCounts[victim] ?? 0, total)
+    if !chosen.isEmpty {
+      try usingReserve { () throws(StoreError) in try compaction.claim(chosen) }
+      try compaction.run { victim in progress(byteCounts[victim] ?? 0, total) }
     }
     summary.removedSegmentCount += compaction.removedSegmentCount
     summary.movedByteCount = compaction.movedByteCount

@@ -21,6 +21,8 @@ public final class Store: Sendable {
     public var workerCount: Int?
     /// How long an operation waits for a file that another one uses.
     public var lockTimeoutSeconds = 10.0
+    /// Whether the store is compacted behind those who delete, when much of it is dead: for processes that live long.
+    public var compactsInBackground = true
     /// Nil: as the file system allows. Set by tests.
     package var isMapped: Bool?
     /// False for those who only look, and must change nothing.
@@ -49,6 +51,8 @@ public final class Store: Sendable {
   let workers: WorkerPool
   let zeroDigests = ZeroDigests()
   let quota: Quota
+  let spaceThread = SpaceThread()
+  let backgroundCompaction = BackgroundCompaction()
   private let isMapped: Bool
   private let session = Monitor(SessionState.none)
   /// Nil once the store is closed: from then on its index may be made anew.
@@ -131,7 +135,8 @@ public final class Store: Sendable {
   }
 
   /// Ends all threads and lets go of segments, so that the next writer goes on with them. Call it when no operation
-  /// runs; later calls of operations throw.
+  /// runs; later calls of operations throw. Waits for the space of deleted files that is still coming back, and stops a
+  /// compaction that runs behind them.
   /// - Throws: What kept this from being a clean end. Nothing acknowledged is affected, and the next open cleans up.
   public func close() throws(StoreError) {
     // Nobody else holds the index then, and a process that wrote may have left much of it free.
@@ -151,6 +156,8 @@ public final class Store: Sendable {
         return session
       }
     }
+    spaceThread.close()
+    backgroundCompaction.close()
     workers.close()
     // The index closes with its last user, so that the same process may open the store again.
     defer { self.open.withLock { $0 = nil } }
@@ -195,30 +202,6 @@ public final class Store: Sendable {
     defer { withExtendedLifetime(lock) {} }
     return try GetPipeline(store: self, options: options, cancellation: cancellation, progress: progress)
       .run(id, entry, to: target)
-  }
-
-  /// Deletes a file. On return it is gone for good, and its space given back where the file system can.
-  ///
-  /// Waits for the readers of this file, at most the lock timeout. Works on a full disk. A file whose put was interrupted
-  /// and waits to be gone on with can be deleted, too.
-  /// - Throws: `.notFound`, `.busy`, `.cancelled`, `.noSpace`, `.io`.
-  public func delete(_ id: FileID, cancellation: Cancellation = Cancellation()) throws(StoreError) {
-    _ = try deletableEntry(id)
-    let lock = Mutant.deleteWithoutWaiting.isActive ? nil : try lock(id, .exclusive, cancellation)
-    defer { withExtendedLifetime(lock) {} }
-    let entry = try deletableEntry(id)
-    // Even a delete needs a few pages: where there is no room, those that were set aside for it.
-    let session = try usingReserve { () throws(StoreError) in try writerSession() }
-    try session.checkUsable()
-    let reclamation = Reclamation(store: self, perform: session.perform)
-    try usingReserve { () throws(StoreError) in try reclamation.begin(id, entry, by: session.writer) }
-    // From here on the file is gone for good; what cannot be given back now is given back by the next open.
-    do throws(StoreError) {
-      try usingReserve { () throws(StoreError) in try reclamation.finish(id) }
-    } catch {
-      session.leaveToRecovery()
-      if error.code == .indexDamaged { throw error }
-    }
   }
 
   // MARK: Inside
@@ -306,7 +289,7 @@ public final class Store: Sendable {
     return (lock, try readyEntry(id))
   }
 
-  private func deletableEntry(_ id: FileID) throws(StoreError) -> FileEntry {
+  func deletableEntry(_ id: FileID) throws(StoreError) -> FileEntry {
     let index = try index
     let entry = try index.read { (transaction) throws(StoreError) in try index.files.file(id, in: transaction) }
     if let entry, entry.isInterrupted { return entry }
@@ -314,10 +297,10 @@ public final class Store: Sendable {
   }
 
   func lock(
-    _ id: FileID, _ mode: ByteLock.Mode, _ cancellation: Cancellation
+    _ id: FileID, _ mode: ByteLock.Mode, _ cancellation: Cancellation, timeoutSeconds: Double? = nil
   ) throws(StoreError) -> ByteLock {
     let lock = try locks.acquire(
-      .file(id), mode, timeoutSeconds: configuration.lockTimeoutSeconds, cancellation: cancellation)
+      .file(id), mode, timeoutSeconds: timeoutSeconds ?? configuration.lockTimeoutSeconds, cancellation: cancellation)
     if let lock { return lock }
     try cancellation.check()
     throw StoreError(

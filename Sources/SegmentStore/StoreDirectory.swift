@@ -317,26 +317,6 @@ struct StoreDirectory {
   }
 }
 
-/// A few MiB of the disk that are given back when a delete finds no room for its own records.
-struct Reserve: Sendable {
-  static let fileName = Array("reserve".utf8)
-  static let byteCount = 4 << 20
-
-  let path: FilePath
-
-  func release() throws(StoreError) {
-    try translating { () throws(SystemCallFailure) in try File.open(path, [.write, .noFollow]).truncate(to: 0) }
-  }
-
-  /// Sets the space aside again, if there is any.
-  func refill() {
-    do throws(SystemCallFailure) {
-      let file = try File.open(path, [.write, .create, .noFollow])
-      if try file.status().allocatedByteCount < Reserve.byteCount { try file.allocate(0..<Reserve.byteCount) }
-    } catch {}
-  }
-}
-
 extension Store {
   /// What is fixed when a store is made.
   public struct CreationOptions: Hashable, Sendable {

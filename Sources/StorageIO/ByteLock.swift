@@ -45,6 +45,26 @@ public final class ByteLock: Sendable {
   }
 }
 
+/// Exclusive locks on many bytes of a file through one descriptor, held until it goes. Who holds a ``ByteLock`` on one of
+/// them keeps it out, and the other way round.
+public final class ByteLockSet: Sendable {
+  private let file: File
+
+  public init(_ path: FilePath) throws(SystemCallFailure) {
+    file = try File.open(path, [.write, .nonBlocking])
+  }
+
+  /// Takes one more, or says that somebody else holds it.
+  public func acquire(_ byte: Int64) throws(SystemCallFailure) -> Bool {
+    do throws(SystemCallFailure) {
+      try retrying("fcntl(F_OFD_SETLK)", "'\(file.path)'") { pfs_lock_byte(file.descriptor, byte, F_WRLCK) }
+      return true
+    } catch  where error.errorNumber == EAGAIN || error.errorNumber == EACCES {
+      return false
+    }
+  }
+}
+
 extension File {
   /// Locks the file as a whole against everybody else who does so, until ``unlock()`` or until the last reference to it
   /// goes. The file must be open for writing.

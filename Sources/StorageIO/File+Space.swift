@@ -20,7 +20,7 @@ extension File {
     }
   }
 
-  /// Gives the blocks that lie wholly inside `range` back; the bytes read as zeros afterwards.
+  /// Gives the blocks that lie wholly inside `range` back; all of its bytes read as zeros afterwards.
   public func deallocate(_ range: Range<Int>) throws(SystemCallFailure) {
     try retrying("fallocate", subject) {
       pfs_punch(descriptor, Int64(range.lowerBound), Int64(range.count))

@@ -30,6 +30,12 @@ public final class SystemThread: Sendable {
     pthread_join(handle, nil)
   }
 
+  /// Whether it is the thread that asks.
+  public var isCurrent: Bool { pthread_equal(handle, pthread_self()) != 0 }
+
+  /// Lets it end by itself; in place of ``join()``.
+  public func detach() { pthread_detach(handle) }
+
   /// The number of processors this process may run on.
   public static var processorCount: Int { Int(pfs_processor_count()) }
 

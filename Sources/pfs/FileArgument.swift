@@ -65,6 +65,14 @@ enum FileArgument: Hashable, Sendable {
     }
   }
 
+  /// The same, after another process has deleted the file `lost` that was found first.
+  func use(
+    in store: Store, after lost: FileID, _ body: (StoredFile) throws(CommandError) -> Void
+  ) throws(CommandError) {
+    if try find(in: store).id == lost { throw CommandError(.notFound, "no file with id \(lost)") }
+    try use(in: store, body)
+  }
+
   /// The file with this id, or all ready files with this name, oldest first.
   /// - Throws: `.notFound` when there is none.
   func findAll(in store: Store) throws(CommandError) -> [StoredFile] {

@@ -32,6 +32,8 @@ struct Settings: Sendable {
     }
     let file = try ConfigurationFile.find(given: options.value(of: "config"))
     var store = Store.Configuration()
+    // A command is over soon; the shell says otherwise.
+    store.compactsInBackground = false
     if let memory = given.memoryByteCount ?? file.memoryByteCount { store.memoryByteCount = memory }
     if let workers = given.workerCount ?? file.workerCount { store.workerCount = workers }
     if let timeout = given.lockTimeoutSeconds ?? file.lockTimeoutSeconds { store.lockTimeoutSeconds = timeout }

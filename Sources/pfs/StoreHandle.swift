@@ -26,6 +26,9 @@ final class StoreHandle: Sendable {
   /// Says which interrupted puts an open that is still to come has to keep.
   func willResume(_ names: ResumedNames) { configuration.withLock { $0.resumedNames = names } }
 
+  /// Says that the process will have the store open for long.
+  func willStayOpen() { configuration.withLock { $0.compactsInBackground = true } }
+
   /// The store, which must be there.
   func store() throws(StoreError) -> Store {
     try store { () throws(StoreError) in try openStore() }

@@ -54,6 +54,17 @@ import Testing
     }
   }
 
+  @Test("moves nothing where all is alive, however small the segments are", arguments: ["64KiB", "128KiB", "1MiB"])
+  func nothingDead(segmentSize: String) throws {
+    try Sandbox.use { sandbox in
+      try sandbox.done("init", "--segment-size", segmentSize, "--part-size", "16KiB")
+      try Sample(.random, seed: 5).write(2_500_000, to: sandbox.work / "large")
+      try sandbox.done("put", "large")
+      let summary = try JSON(parsing: sandbox.done("--json", "compact", "--target", "1").standardOutput)
+      #expect(summary["moved"]?.integer == 0 && summary["removed_segments"]?.integer == 0, "\(summary)")
+    }
+  }
+
   @Test("killed at any call loses no file, and a rebuild after it brings no deleted one back")
   func killed() throws {
     try withHalfDeleted { sandbox, names in

@@ -111,14 +111,12 @@ import Testing
     observe(store)
     let stored = try store.put([1, 2, 3], as: "file", in: directory)
     let session = try store.writerSession()
-    let reclamation = Reclamation(
-      store: store,
-      perform: { (job) throws(StoreError) in
-        kept.withLock { $0.append(job) }
-        try session.perform(job)
-      })
-    try reclamation.delete(stored.id, writer: session.writer)
-    try reclamation.finish(stored.id)
+    let perform = { @Sendable (job: IndexJob) throws(StoreError) in
+      kept.withLock { $0.append(job) }
+      try session.perform(job)
+    }
+    let outcome = try Burial(store: store, writer: session.writer, perform: perform).bury([stored.id])
+    try Reclamation(store: store, perform: perform).removeEmptySegments(outcome.emptied)
     try store.close()
   }
 

@@ -75,7 +75,7 @@ extension KillTests {
     let running = try RunningPut(fixture.store, in: directory, fed: noise(100 * 65_536, seed: 2))
     // The first step is durable, the second never begins.
     let session = try fixture.store.writerSession()
-    _ = try Reclamation(store: fixture.store, perform: session.perform).delete(big.id, writer: session.writer)
+    try Burial(store: fixture.store, writer: session.writer, perform: session.perform).bury([big.id])
     #expect(try fixture.store.file(big.id)?.status == .deleting)
     let image = try fixture.crashImage("abandoned")
     try running.cancel()

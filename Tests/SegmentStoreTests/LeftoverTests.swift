@@ -116,7 +116,7 @@ import Testing
     _ = try fixture.put(noise(10_000, seed: 3), as: "after")
     do {
       let session = try fixture.store.writerSession()
-      try Reclamation(store: fixture.store, perform: session.perform).delete(big.id, writer: session.writer)
+      try Burial(store: fixture.store, writer: session.writer, perform: session.perform).bury([big.id])
       #expect(try fixture.store.statistics().segmentDiskByteCount > 4 << 20)
       session.leaveToRecovery()
     }

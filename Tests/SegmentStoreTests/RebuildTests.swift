@@ -135,7 +135,7 @@ import Testing
     let running = try RunningPut(fixture.store, in: directory, fed: noise(100 * 65_536, seed: 3))
     // The first step is durable, the second never begins.
     let session = try fixture.store.writerSession()
-    try Reclamation(store: fixture.store, perform: session.perform).delete(big.id, writer: session.writer)
+    try Burial(store: fixture.store, writer: session.writer, perform: session.perform).bury([big.id])
     let image = try fixture.crashImage()
     try running.cancel()
     session.leaveToRecovery()

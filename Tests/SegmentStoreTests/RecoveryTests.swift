@@ -231,7 +231,7 @@ import Testing
         if number > 1 { throw StoreError(.io, "cut short") }
         try session.perform(job)
       })
-    try reclamation.delete(big.id, writer: session.writer)
+    try Burial(store: fixture.store, writer: session.writer, perform: reclamation.perform).bury([big.id])
     #expect(storeError { try reclamation.finish(big.id) }?.message == "cut short")
     #expect(try fixture.store.file(big.id)?.status == .deleting)
     #expect(storeError { _ = try fixture.get(big.id) }?.code == .notFound)

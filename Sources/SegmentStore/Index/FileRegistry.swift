@@ -71,6 +71,25 @@ struct FileRegistry: Sendable {
     if pending == nil { try checkNames(beside: from.isEmpty ? [0] : from, in: transaction) }
   }
 
+  /// Calls `body` with every ready file whose name begins with `prefix`, in order of the keys of names, versions from the
+  /// oldest on, until it returns false. With `start`, from the first one behind the file of that name and id on.
+  func forEachVersion<Access>(
+    namePrefix: [UInt8], after start: (name: FileName, id: FileID)?, in transaction: borrowing Transaction<Access>,
+    _ body: (FileID, FileEntry) throws(StoreError) -> Bool
+  ) throws(StoreError) {
+    let keyPrefix = Array(namePrefix.prefix(NameKey.wholeNameByteCount))
+    let from = start.map { NameKey.key(of: $0.name, $0.id) + [0] } ?? keyPrefix
+    var isFound = false
+    try transaction.forEach(names, from: from, as: Marker.self) { (key, _) throws(StoreError) in
+      guard key.starts(with: keyPrefix) else { return false }
+      isFound = true
+      let (id, entry) = try namedFile(key, in: transaction)
+      guard entry.manifest.name.bytes.starts(with: namePrefix) else { return true }
+      return try body(id, entry)
+    }
+    if !isFound { try checkNames(beside: from, in: transaction) }
+  }
+
   /// Throws when the names next to `key`, which was not found, are not those of the files that they lead to: then they
   /// are older ones, or of another store, and say nothing.
   private func checkNames<Access>(
@@ -172,6 +191,15 @@ struct FileRegistry: Sendable {
     try transaction.remove(unfinished, id.key)
   }
 
+  /// Takes ready files out, in order of keys, table by table: neighbours share the checks of their pages.
+  func removeReady(
+    _ removed: [(id: FileID, entry: FileEntry)], in transaction: borrowing WriteTransaction
+  ) throws(StoreError) {
+    for (id, _) in removed.sorted(by: { $0.id < $1.id }) { try transaction.remove(files, id.key) }
+    let keys = removed.map { NameKey.key(of: $0.entry.manifest.name, $0.id) }
+    for key in keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) { try transaction.remove(names, key) }
+  }
+
   // MARK: The records that say what is visible
 
   func setCommit(
@@ -197,13 +225,13 @@ struct FileRegistry: Sendable {
     return known == nil
   }
 
-  /// Takes one file off the commit record `sequence`.
+  /// Takes files off the commit record `sequence`.
   /// - Returns: The record's place when no file needs it any more.
   func releaseCommit(
-    _ sequence: Sequence, in transaction: borrowing WriteTransaction
+    _ sequence: Sequence, fileCount: Int = 1, in transaction: borrowing WriteTransaction
   ) throws(StoreError) -> RecordLocation? {
     guard var entry: CommitEntry = try transaction.entry(commits, sequence.key) else { return nil }
-    entry.liveFileCount -= 1
+    entry.liveFileCount -= fileCount
     if entry.liveFileCount > 0 {
       try transaction.put(commits, sequence.key, entry)
       return nil
@@ -230,16 +258,24 @@ struct FileRegistry: Sendable {
     try transaction.put(tombstones, id.key, entry)
   }
 
-  /// Forgets the tombstones of files whose manifests lay in `gone`, segments that no longer exist. As long as one of
-  /// `doubtful` exists, which may hold earlier copies of those manifests, they wait for that instead.
-  /// - Returns: Where the forgotten ones lie that counted as alive.
+  /// Forgets tombstones of files whose manifests lay in `gone`, segments that no longer exist: at most `limit` of them, of
+  /// files from `first` on. As long as `doubtful` exists, which may hold earlier copies of those manifests, they wait for
+  /// that instead.
+  /// - Returns: Where the forgotten ones lie that counted as alive, and the file to go on with; nil when all were looked at.
   /// - Complexity: O(tombstones).
   func releaseTombstones(
-    ofManifestsIn gone: Set<SegmentID>, unless doubtful: SegmentID?, in transaction: borrowing WriteTransaction
-  ) throws(StoreError) -> [RecordLocation] {
+    ofManifestsIn gone: Set<SegmentID>, unless doubtful: SegmentID?, from first: FileID, limit: Int,
+    in transaction: borrowing WriteTransaction
+  ) throws(StoreError) -> (locations: [RecordLocation], next: FileID?) {
     var found: [(key: [UInt8], entry: TombstoneEntry)] = []
-    try transaction.forEach(tombstones) { (key, entry: TombstoneEntry) throws(StoreError) in
-      if gone.contains(entry.manifestSegment) { found.append((key, entry)) }
+    var next: FileID?
+    try transaction.forEach(tombstones, from: first.key) { (key, entry: TombstoneEntry) throws(StoreError) in
+      guard gone.contains(entry.manifestSegment) else { return true }
+      if found.count == limit {
+        next = FileID(key: key)
+        return false
+      }
+      found.append((key, entry))
       return true
     }
     var released: [RecordLocation] = []
@@ -253,7 +289,7 @@ struct FileRegistry: Sendable {
         if entry.isCounted { released.append(entry.location) }
       }
     }
-    return released
+    return (released, next)
   }
 
   /// The segments that hold the manifest of a file with a tombstone.
@@ -264,6 +300,15 @@ struct FileRegistry: Sendable {
       return true
     }
     return segments
+  }
+
+  func forEachTombstone<Access>(
+    in transaction: borrowing Transaction<Access>, _ body: (TombstoneEntry) -> Void
+  ) throws(StoreError) {
+    try transaction.forEach(tombstones) { (_, entry: TombstoneEntry) throws(StoreError) in
+      body(entry)
+      return true
+    }
   }
 
   /// Calls `body` with every commit record and every tombstone that is still needed.

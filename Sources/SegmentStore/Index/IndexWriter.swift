@@ -18,6 +18,10 @@ final class IndexWriter: Sendable {
   /// The files that several jobs may publish together: one commit record names them. A single job may have more.
   private static let maximumPublishedCount = 4096
 
+  /// The files that several jobs may bury together: their tombstones must fit into the smallest segment. A job of many
+  /// files sees to that by itself.
+  private static let maximumBuriedCount = 128
+
   private let state = Monitor(State())
   private let index: Index
   private let journal: Monitor<Journal?>
@@ -78,14 +82,16 @@ final class IndexWriter: Sendable {
   private func nextGroup() -> [IndexJob]? {
     state.wait { state in
       if state.waiting.isEmpty { return state.isClosed ? .some(nil) : nil }
-      var publishedCount = 0
+      var (publishedCount, buriedCount) = (0, 0)
       let group = Array(
         state.waiting.prefix(IndexWriter.maximumGroupCount).enumerated().prefix { number, job in
           publishedCount += job.publishedFiles.count
+          buriedCount += job.buriedFiles.count
           if number == 0 { return true }
           // A manifest may take half a segment.
           let isAlone = job.manifest != nil || state.waiting[0].manifest != nil
           return !isAlone && publishedCount <= IndexWriter.maximumPublishedCount
+            && (buriedCount <= IndexWriter.maximumBuriedCount || job.buriedFiles.isEmpty)
         }.map(\.element))
       state.waiting.removeFirst(group.count)
       return group

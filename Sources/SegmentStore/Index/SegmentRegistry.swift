@@ -1,4 +1,5 @@
 import LMDB
+import Mutants
 import StorageIO
 
 /// The segments of a store: id -> state, owner, bytes used and bytes alive.
@@ -91,6 +92,7 @@ struct SegmentRegistry: Sendable {
 
   /// Notes that a segment holds first copies of manifests that were moved.
   func noteMovedManifests(in id: SegmentID, in transaction: borrowing WriteTransaction) throws(StoreError) {
+    if Mutant.forgetMovedManifests.isActive { return }
     var entry = try existing(id, in: transaction)
     entry.holdsMovedManifests = true
     try set(id, entry, in: transaction)
@@ -109,11 +111,13 @@ struct SegmentRegistry: Sendable {
     }
   }
 
-  /// Counts one record as alive that was appended without being counted so.
-  func revive(_ location: RecordLocation, in transaction: borrowing WriteTransaction) throws(StoreError) {
-    var entry = try existing(location.segment, in: transaction)
-    entry.liveByteCount += location.recordByteCount
-    try set(location.segment, entry, in: transaction)
+  /// Counts records as alive that were appended without being counted so.
+  func revive(_ locations: [RecordLocation], in transaction: borrowing WriteTransaction) throws(StoreError) {
+    for (id, byteCount) in byteCounts(locations) {
+      var entry = try existing(id, in: transaction)
+      entry.liveByteCount += byteCount
+      try set(id, entry, in: transaction)
+    }
   }
 
   /// Counts records as dead that were alive.
@@ -121,10 +125,8 @@ struct SegmentRegistry: Sendable {
   func release(
     _ locations: [RecordLocation], in transaction: borrowing WriteTransaction
   ) throws(StoreError) -> Set<SegmentID> {
-    var deadByteCounts: [SegmentID: Int] = [:]
-    for location in locations { deadByteCounts[location.segment, default: 0] += location.recordByteCount }
     var empty: Set<SegmentID> = []
-    for (id, byteCount) in deadByteCounts {
+    for (id, byteCount) in byteCounts(locations) {
       var entry = try existing(id, in: transaction)
       guard entry.liveByteCount >= byteCount else {
         throw StoreError(
@@ -136,6 +138,10 @@ struct SegmentRegistry: Sendable {
       if entry.liveByteCount == 0 && entry.owner.rawValue == 0 { empty.insert(id) }
     }
     return empty
+  }
+
+  private func byteCounts(_ locations: [RecordLocation]) -> [SegmentID: Int] {
+    locations.reduce(into: [:]) { $0[$1.segment, default: 0] += $1.recordByteCount }
   }
 }
 

@@ -12,6 +12,8 @@ struct Compaction {
   let session: WriterSession
   let cancellation: Cancellation
   private var move: RecordMove
+  /// Claimed, and not done with.
+  private var victims: [SegmentID] = []
   private(set) var removedSegmentCount = 0
 
   private static let pageRecordCount = 1024
@@ -26,14 +28,40 @@ struct Compaction {
   var movedByteCount: Int { move.movedByteCount }
   var damagedSegments: Set<SegmentID> { Set(move.damaged.map(\.segment)) }
 
-  /// Empties one segment, unless somebody else has it by now.
-  mutating func compact(_ victim: SegmentID) throws(StoreError) {
-    guard try claim(victim) else { return }
-    defer {
-      letGo(of: victim)
+  /// Makes those of `wanted` this writer's that are nobody's, all at once: an open one would else be appended to.
+  mutating func claim(_ wanted: [SegmentID]) throws(StoreError) {
+    let (index, highWater, writer) = (try store.index, store.highWater, session.writer)
+    let claimed = Monitor<[SegmentID]>([])
+    try session.perform(
+      IndexJob { (transaction, _) throws(StoreError) in
+        // What is moved away is punched.
+        try highWater.raise(to: try index.counters(in: transaction))
+        var free: [SegmentID] = []
+        for id in wanted {
+          guard var entry = try index.segments.segment(id, in: transaction), entry.state != .retired,
+            entry.usedByteCount > 0, entry.owner.rawValue == 0 || Mutant.compactOwnedSegments.isActive
+          else { continue }
+          entry.owner = writer
+          try index.segments.set(id, entry, in: transaction)
+          free.append(id)
+        }
+        let result = free
+        claimed.withLock { $0 = result }
+      })
+    victims = claimed.withLock { $0 }
+  }
+
+  /// Empties the claimed segments, one after another, and lets go of all of them whatever happens.
+  mutating func run(onDone: (SegmentID) -> Void) throws(StoreError) {
+    defer { letGo(of: victims) }
+    while let victim = victims.first {
+      try cancellation.check()
+      try store.usingReserve { () throws(StoreError) in try moveRecords(of: victim) }
+      letGo(of: [victim])
+      victims.removeFirst()
       releaseFullSegments()
+      onDone(victim)
     }
-    try moveRecords(of: victim)
   }
 
   private mutating func moveRecords(of victim: SegmentID) throws(StoreError) {
@@ -49,38 +77,22 @@ struct Compaction {
     try move.move(page)
   }
 
-  /// Makes the segment this writer's, if it is full and nobody's.
-  private func claim(_ victim: SegmentID) throws(StoreError) -> Bool {
-    let (index, highWater, writer) = (try store.index, store.highWater, session.writer)
-    let isClaimed = Monitor(false)
-    try session.perform(
-      IndexJob { (transaction, _) throws(StoreError) in
-        guard var entry = try index.segments.segment(victim, in: transaction), entry.state == .sealed,
-          entry.owner.rawValue == 0 || Mutant.compactOwnedSegments.isActive
-        else { return isClaimed.withLock { $0 = false } }
-        // What is moved away is punched.
-        try highWater.raise(to: try index.counters(in: transaction))
-        entry.owner = writer
-        try index.segments.set(victim, entry, in: transaction)
-        isClaimed.withLock { $0 = true }
-      })
-    return isClaimed.withLock { $0 }
-  }
-
-  /// Leaves the segment to itself, and removes it if nothing in it is alive. What fails here the next open does.
-  private mutating func letGo(of victim: SegmentID) {
+  /// Leaves segments to themselves, and removes those in which nothing is alive. What fails here the next open does.
+  private mutating func letGo(of segments: [SegmentID]) {
+    if segments.isEmpty { return }
     let writer = session.writer
     do throws(StoreError) {
       let index = try store.index
       try session.perform(
         IndexJob { (transaction, _) throws(StoreError) in
-          try index.segments.disown([victim], by: writer, in: transaction)
+          try index.segments.disown(Set(segments), by: writer, in: transaction)
         })
-      try Reclamation(store: store, perform: session.perform).removeEmptySegments([victim])
-      let isGone = try index.read { (transaction) throws(StoreError) in
-        try index.segments.segment(victim, in: transaction) == nil
+      try Reclamation(store: store, perform: session.perform).removeEmptySegments(Set(segments))
+      removedSegmentCount += try index.read { (transaction) throws(StoreError) in
+        var count = 0
+        for id in segments where try index.segments.segment(id, in: transaction) == nil { count += 1 }
+        return count
       }
-      if isGone { removedSegmentCount += 1 }
     } catch {
       session.leaveToRecovery()
     }

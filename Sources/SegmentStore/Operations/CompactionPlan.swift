@@ -47,7 +47,7 @@ struct CompactionPlan {
       guard entry.owner.rawValue == 0 || Mutant.compactOwnedSegments.isActive, entry.usedByteCount > 0 else { continue }
       if entry.liveByteCount == 0 {
         empty.insert(id)
-      } else if entry.state == .sealed {
+      } else {
         add(id, entry, file, age: newest - id.rawValue + 1, segmentByteCount: store.superblock.segmentByteCount)
       }
     }

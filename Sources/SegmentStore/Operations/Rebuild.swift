@@ -157,6 +157,9 @@ struct Rebuild {
         entry: PartEntry(record), file: record.file, partNumber: record.partNumber, isDamaged: isDamaged)
       try scratch.add(record.part, found) { hasIntactPayload(record.part, $0) }
     case .manifest:
+      if contents.isPunched(record), contents.payload(of: record) == nil {
+        return try scratch.add(record.file, punchedManifest: location)
+      }
       guard let manifest = try manifest(record, contents, &state) else { return }
       for extent in manifest.extents { state.raise(to: Counters(above: extent)) }
       let earlier = try scratch.add(
@@ -200,6 +203,8 @@ struct Rebuild {
     _ record: RecordHeader, _ contents: SegmentContents, _ state: inout RebuildState
   ) -> [FileID]? {
     guard let payload = contents.payload(of: record), payload.count % 8 == 0 else {
+      // If anybody needed it, his file is reported.
+      if contents.isPunched(record) { return nil }
       state.report(.commit, "the files that became visible with it are not known") { finding in
         (finding.segment, finding.offset) = (record.segment, record.offset)
       }
@@ -227,25 +232,51 @@ struct Rebuild {
   ) throws(StoreError) {
     let writer = RebuildWriter(index: index, batchCount: batchCount)
     try scratch.read { (found) throws(StoreError) in
+      // Before any tombstone is entered: where the first copy of a manifest lies, punched or not, it must go on to.
+      try scratch.forEachPunchedManifest(in: found) { (id, location) throws(StoreError) in
+        guard let kept = try scratch.manifest(of: id, in: found) else { return }
+        if kept.manifestLocation.segment != location.segment { state.noteMovedManifest(in: location.segment) }
+      }
       try scratch.forEachManifest(in: found) { (id, entry) throws(StoreError) in
         try cancellation.check()
         if let tombstone = try scratch.tombstone(of: id, in: found) {
-          try bury(id, entry, tombstone, writer, &state)
+          try bury(id, manifestSegment: entry.manifestLocation.segment, tombstone, writer, &state)
         } else {
           try enter(id, entry, scratch, in: found, writer, &state)
         }
       }
     }
+    try resolvePunchedManifests(scratch, writer, &state)
     try writer.flush()
     for (segment, byteCount) in writer.commitByteCounts { state.addLive(byteCount, in: segment) }
   }
 
+  /// A manifest that only a footer knows was punched out when its file was deleted, if a tombstone says so: which stays as
+  /// long as the footer.
+  private func resolvePunchedManifests(
+    _ scratch: RebuildScratch, _ writer: RebuildWriter, _ state: inout RebuildState
+  ) throws(StoreError) {
+    try scratch.read { (found) throws(StoreError) in
+      try scratch.forEachPunchedManifest(in: found) { (id, location) throws(StoreError) in
+        try cancellation.check()
+        // Any intact copy serves.
+        if try scratch.manifest(of: id, in: found) != nil { return }
+        if let tombstone = try scratch.tombstone(of: id, in: found) {
+          try bury(id, manifestSegment: location.segment, tombstone, writer, &state)
+        } else {
+          state.report(.manifest, "its manifest reads as zeros") { finding in
+            (finding.file, finding.segment, finding.offset) = (id, location.segment, location.offset)
+          }
+        }
+      }
+    }
+  }
+
   /// A tombstone is needed as long as a segment holds the manifest; one beside it goes with it.
   private func bury(
-    _ id: FileID, _ entry: FileEntry, _ tombstone: RebuildScratch.FoundTombstone, _ writer: RebuildWriter,
+    _ id: FileID, manifestSegment: SegmentID, _ tombstone: RebuildScratch.FoundTombstone, _ writer: RebuildWriter,
     _ state: inout RebuildState
   ) throws(StoreError) {
-    let manifestSegment = entry.manifestLocation.segment
     state.summary.deletedFileCount += 1
     // Where manifests were found twice, the other one of this file may be anywhere among them.
     let isCounted = tombstone.location.segment != manifestSegment || state.hasMovedManifests

@@ -8,6 +8,7 @@ import StorageIO
 /// Belongs to one thread. What a crash leaves of it is thrown away, so nothing depends on its durability.
 final class RebuildScratch {
   private static let mapByteCount = 1 << 40
+  private static let tableNames = ["parts", "manifests", "commits", "tombstones", "punched_manifests"]
 
   /// A part record: what the index will say of it, and whose it is.
   struct FoundPart: IndexEntry, Hashable {
@@ -24,7 +25,7 @@ final class RebuildScratch {
     let location: RecordLocation
   }
 
-  /// A tombstone record.
+  /// A tombstone record, or a manifest that a footer names and that was punched out.
   struct FoundTombstone: IndexEntry, Hashable {
     let location: RecordLocation
   }
@@ -34,6 +35,7 @@ final class RebuildScratch {
     case manifest(FileID, FileEntry)
     case commit([FileID], FoundCommit)
     case tombstone(FileID, FoundTombstone)
+    case punchedManifest(FileID, FoundTombstone)
   }
 
   private let directory: FilePath
@@ -42,6 +44,7 @@ final class RebuildScratch {
   private let manifests: Table
   private let commits: Table
   private let tombstones: Table
+  private let punchedManifests: Table
   /// Additions that are made in one transaction.
   private let batchCount: Int
   private var waiting: [Addition] = []
@@ -52,13 +55,14 @@ final class RebuildScratch {
   init(in directory: FilePath, batchCount: Int) throws(StoreError) {
     let (environment, tables) = try translatingIndex { () throws(LMDBError) in
       let environment = try Environment(
-        directory: directory.bytes, mapByteCount: RebuildScratch.mapByteCount, maximumTableCount: 4,
+        directory: directory.bytes, mapByteCount: RebuildScratch.mapByteCount,
+        maximumTableCount: RebuildScratch.tableNames.count,
         maximumReaderCount: 4, creates: true, fileMode: 0o600)
-      return (environment, try environment.openTables(["parts", "manifests", "commits", "tombstones"], creates: true))
+      return (environment, try environment.openTables(RebuildScratch.tableNames, creates: true))
     }
     self.directory = directory
     self.environment = environment
-    (parts, manifests, commits, tombstones) = (tables[0], tables[1], tables[2], tables[3])
+    (parts, manifests, commits, tombstones, punchedManifests) = (tables[0], tables[1], tables[2], tables[3], tables[4])
     self.batchCount = batchCount
   }
 
@@ -94,6 +98,10 @@ final class RebuildScratch {
     try add(.tombstone(id, tombstone), count: 1)
   }
 
+  func add(_ id: FileID, punchedManifest location: RecordLocation) throws(StoreError) {
+    try add(.punchedManifest(id, FoundTombstone(location: location)), count: 1)
+  }
+
   /// Makes what was added visible to those who look.
   func flush() throws(StoreError) {
     if waiting.isEmpty { return }
@@ -104,6 +112,7 @@ final class RebuildScratch {
       case .manifest(let id, let manifest): try transaction.put(manifests, id.key, manifest)
       case .commit(let ids, let commit): for id in ids { try transaction.put(commits, id.key, commit) }
       case .tombstone(let id, let tombstone): try transaction.put(tombstones, id.key, tombstone)
+      case .punchedManifest(let id, let place): try transaction.put(punchedManifests, id.key, place)
       }
     }
     do throws(LMDBError) { try transaction.commit() } catch {
@@ -155,6 +164,19 @@ final class RebuildScratch {
   ) throws(StoreError) {
     try transaction.forEach(manifests) { (key, entry: FileEntry) throws(StoreError) in
       if let id = FileID(key: key) { try body(id, entry) }
+      return true
+    }
+  }
+
+  func manifest(of id: FileID, in transaction: borrowing ReadTransaction) throws(StoreError) -> FileEntry? {
+    try transaction.entry(manifests, id.key)
+  }
+
+  func forEachPunchedManifest(
+    in transaction: borrowing ReadTransaction, _ body: (FileID, RecordLocation) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    try transaction.forEach(punchedManifests) { (key, found: FoundTombstone) throws(StoreError) in
+      if let id = FileID(key: key) { try body(id, found.location) }
       return true
     }
   }

@@ -1,5 +1,4 @@
 import LMDB
-import Mutants
 import StorageIO
 
 /// Takes files out of the index, a bounded number of parts at a time, and gives their space back.
@@ -12,43 +11,7 @@ struct Reclamation: Sendable {
   let perform: @Sendable (IndexJob) throws(StoreError) -> Void
 
   /// Parts taken out in one transaction: bounds its memory and how long it keeps others waiting.
-  private static let stepPartCount = 4096
-
-  /// Deletes a ready file for good: returns when a crash can no longer bring it back; ``finish(_:)`` then gives its space
-  /// back. The caller holds the exclusive lock of the file.
-  func delete(_ id: FileID, writer: WriterID) throws(StoreError) {
-    let (index, highWater) = (try store.index, store.highWater)
-    if Mutant.punchBeforeDelete.isActive {
-      punch(
-        try index.read { (transaction) throws(StoreError) in
-          guard let manifest = try index.files.file(id, in: transaction)?.manifest else { return [] }
-          return try index.parts.parts(0..<manifest.partCount, of: manifest, in: transaction).map(\.entry.location)
-        })
-    }
-    try perform(
-      IndexJob(burying: [id]) { (transaction, journal) throws(StoreError) in
-        guard let entry = try index.files.file(id, in: transaction), entry.state == .ready else {
-          throw StoreError(.notFound, "no file with id \(id)")
-        }
-        guard let tombstone = journal.tombstones[id] else { throw StoreError(.io, "no tombstone for file \(id)") }
-        // Nothing is begun that a damaged index would not let come to an end.
-        try index.files.checkCommit(entry.commit, in: transaction)
-        let numbers = max(0, entry.manifest.partCount - Reclamation.stepPartCount)..<entry.manifest.partCount
-        _ = try index.parts.parts(numbers, of: entry.manifest, in: transaction)
-        try Reclamation.mark(id, entry, writer, index, in: transaction)
-        try highWater.raise(to: try index.counters(in: transaction))
-        try Reclamation.buried(id, entry, tombstone, index, in: transaction)
-      })
-  }
-
-  /// Begins to delete a file: a ready one for good, one whose put was interrupted by taking it out.
-  func begin(_ id: FileID, _ entry: FileEntry, by writer: WriterID) throws(StoreError) {
-    if entry.state == .writing {
-      try rollBack(id, of: entry.writer, by: writer)
-    } else {
-      try delete(id, writer: writer)
-    }
-  }
+  static let stepPartCount = 4096
 
   /// Takes a file that never became ready out again, unless it belongs to somebody else than `owner` by now. Its commit
   /// record does not exist, so it needs no tombstone.
@@ -68,7 +31,7 @@ struct Reclamation: Sendable {
   }
 
   /// Files of so few parts that a step takes many of them.
-  private static let stepFileCount = 64
+  static let stepFileCount = 64
 
   private func beginRollBack(_ ids: [FileID], of owner: WriterID, by writer: WriterID) throws(StoreError) {
     let (index, highWater) = (try store.index, store.highWater)
@@ -102,7 +65,7 @@ struct Reclamation: Sendable {
     if ids.isEmpty { return }
     var locations: [RecordLocation] = []
     for id in ids { locations += try lastParts(of: id) ?? [] }
-    punch(locations)
+    try punch(locations)
     let emptied = Monitor<Set<SegmentID>>([])
     try perform(
       IndexJob { (transaction, _) throws(StoreError) in
@@ -116,16 +79,24 @@ struct Reclamation: Sendable {
 
   /// Goes on with a file that is `deleting`, until it is gone.
   func finish(_ id: FileID) throws(StoreError) {
+    try finish(id) { (_, emptied) throws(StoreError) in try removeEmptySegments(emptied) }
+  }
+
+  /// The same, telling `body` after each step what died and was not worth a punch by itself, and in which segments nothing
+  /// is alive now.
+  func finish(
+    _ id: FileID, _ body: (DeadSpace.Extents, Set<SegmentID>) throws(StoreError) -> Void
+  ) throws(StoreError) {
     let index = try store.index
     while let locations = try lastParts(of: id) {
-      punch(locations)
+      let islands = try punch(locations)
       let emptied = Monitor<Set<SegmentID>>([])
       try perform(
         IndexJob { (transaction, _) throws(StoreError) in
           let empty = try Reclamation.takeOut(id, index, in: transaction)
           emptied.withLock { $0 = empty }
         })
-      try removeEmptySegments(emptied.withLock { $0 })
+      try body(islands, emptied.withLock { $0 })
     }
   }
 
@@ -165,17 +136,26 @@ struct Reclamation: Sendable {
   /// - Returns: Segments that may be empty now.
   func forget(_ gone: Set<SegmentID>) throws(StoreError) -> Set<SegmentID> {
     let index = try store.index
-    let emptied = Monitor<Set<SegmentID>>([])
-    try perform(
-      IndexJob { (transaction, _) throws(StoreError) in
-        for id in gone { try index.segments.remove(id, in: transaction) }
-        let doubtful = try index.segments.listedSegments(in: transaction).first { $0.entry.holdsMovedManifests }
-        let locations = try index.files.releaseTombstones(
-          ofManifestsIn: gone, unless: doubtful?.id, in: transaction)
-        let empty = try index.segments.release(locations, in: transaction)
-        emptied.withLock { $0 = empty }
-      })
-    return emptied.withLock { $0 }
+    var emptied: Set<SegmentID> = []
+    var first: FileID? = FileID(rawValue: 0)
+    while let start = first {
+      let step = Monitor<(emptied: Set<SegmentID>, next: FileID?)>(([], nil))
+      try perform(
+        IndexJob { (transaction, _) throws(StoreError) in
+          let doubtful = try index.segments.listedSegments(in: transaction).first {
+            $0.entry.holdsMovedManifests && !gone.contains($0.id)
+          }
+          let (locations, next) = try index.files.releaseTombstones(
+            ofManifestsIn: gone, unless: doubtful?.id, from: start, limit: Reclamation.stepPartCount, in: transaction)
+          // With the last of the tombstones: until then somebody can come back to them.
+          if next == nil { for id in gone { try index.segments.remove(id, in: transaction) } }
+          let result = (try index.segments.release(locations, in: transaction), next)
+          step.withLock { $0 = result }
+        })
+      emptied.formUnion(step.withLock { $0.emptied })
+      first = step.withLock { $0.next }
+    }
+    return emptied.subtracting(gone)
   }
 
   /// Removes the files of segments that nothing needs. Their names are durably gone on return.
@@ -197,7 +177,7 @@ struct Reclamation: Sendable {
         try store.segmentDirectory.sync()
         // Another process may have it mapped and would keep its blocks. Only now: a segment that still has its name is
         // never an empty file, for which a rebuild would have to take it.
-        for file in removed { try file.truncate(to: 0) }
+        try RemovedFiles(removed).giveBack(with: store.workers)
       }
     }
   }
@@ -209,24 +189,9 @@ struct Reclamation: Sendable {
   // Static, so that a job holds the index and never the store: the last reference to a store closes it, and must not
   // go with a job on the thread of the index, for which a close waits.
 
-  /// Counts the tombstone of a file as alive, unless it lies beside the only manifest that it buries: they go together.
-  private static func buried(
-    _ id: FileID, _ entry: FileEntry, _ tombstone: RecordLocation, _ index: Index,
-    in transaction: borrowing WriteTransaction
-  ) throws(StoreError) {
-    let manifestSegment = entry.manifestLocation.segment
-    let hasMovedManifests = try index.segments.listedSegments(in: transaction)
-      .contains { $0.entry.holdsMovedManifests }
-    let isCounted = tombstone.segment != manifestSegment || hasMovedManifests
-    try index.files.setTombstone(
-      id, TombstoneEntry(location: tombstone, manifestSegment: manifestSegment, isCounted: isCounted),
-      in: transaction)
-    if isCounted { try index.segments.revive(tombstone, in: transaction) }
-  }
-
   /// Makes a file `deleting`. What is punched after this carries its ids no more, so whoever calls this raises the
   /// high-water file in the same transaction.
-  private static func mark(
+  static func mark(
     _ id: FileID, _ entry: FileEntry, _ writer: WriterID, _ index: Index, in transaction: borrowing WriteTransaction
   ) throws(StoreError) {
     var entry = entry
@@ -278,38 +243,24 @@ struct Reclamation: Sendable {
     }
   }
 
-  private func punch(_ locations: [RecordLocation]) { Reclamation.punch(locations, of: store) }
-
-  /// Punches the pages that hold nothing but these records. Best effort: where it fails, compaction does it.
-  static func punch(_ locations: [RecordLocation], of store: Store) {
-    for (segment, extents) in PageExtents.bySegment(of: locations) {
-      do throws(SystemCallFailure) {
-        let file = try store.segmentDirectory.open(segment.fileName, [.write, .noFollow])
-        for extent in extents { try file.deallocate(extent) }
-      } catch {}
-    }
-  }
-}
-
-enum PageExtents {
-  /// The whole pages that the records cover, neighbours joined, by segment.
-  static func bySegment(of locations: [RecordLocation]) -> [SegmentID: [Range<Int>]] {
-    var extents: [SegmentID: [Range<Int>]] = [:]
-    for (segment, records) in Dictionary(grouping: locations, by: \.segment) {
-      var joined: [Range<Int>] = []
-      for record in records.sorted(by: { $0.offset < $1.offset }) {
-        if let last = joined.last, last.upperBound == record.offset {
-          joined[joined.count - 1] = last.lowerBound..<record.end
-        } else {
-          joined.append(record.offset..<record.end)
-        }
+  /// Punches the pages that hold nothing but these records, where that is worth a call. Not in segments that hold nothing
+  /// else: those go as a whole.
+  /// - Returns: What was not.
+  @discardableResult private func punch(_ locations: [RecordLocation]) throws(StoreError) -> DeadSpace.Extents {
+    let index = try store.index
+    var dead = DeadSpace()
+    dead.add(locations)
+    let least = DeadPages.leastByteCount(in: store)
+    var islands: DeadSpace.Extents = [:]
+    for (segment, extents) in dead.takeAll() {
+      let entry = try index.read { (transaction) throws(StoreError) in
+        try index.segments.segment(segment, in: transaction)
       }
-      extents[segment] = joined.compactMap { range in
-        let start = (range.lowerBound + pageByteCount - 1) & ~(pageByteCount - 1)
-        let end = range.upperBound & ~(pageByteCount - 1)
-        return start < end ? start..<end : nil
-      }
+      let deadByteCount = extents.reduce(0) { $0 + $1.count }
+      if entry?.state == .sealed, entry?.owner.rawValue == 0, entry?.liveByteCount == deadByteCount { continue }
+      DeadPages.punch(extents.filter { $0.count >= least }, of: segment, in: store)
+      islands[segment] = extents.filter { $0.count < least }
     }
-    return extents
+    return islands
   }
 }

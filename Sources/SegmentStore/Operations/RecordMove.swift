@@ -84,14 +84,14 @@ struct RecordMove {
     } catch {
       // What is not known to be out of the index stays as it is.
       if error.code == .durabilityUnknown || error.code == .indexDamaged { throw error }
-      try pending.takeBack()
+      if Mutant.keepUnnamedCopies.isActive { pending.keep() } else { try pending.takeBack() }
       if error.code == .busy { return 0 }
       throw error
     }
     pending.keep()
     for copy in copies { movedByteCount += copy.record.recordByteCount }
     // Only parts, as after a delete: a manifest that is half gone would look damaged to a rebuild.
-    Reclamation.punch(copies.map(\.record).filter { $0.kind == .part }.map(\.location), of: store)
+    DeadPages.punch(copies.map(\.record).filter { $0.kind == .part }.map(\.location), in: store)
     return doneCount
   }
 
@@ -130,7 +130,8 @@ struct RecordMove {
         var left: [RecordLocation] = []
         var hasManifest = false
         for copy in copies {
-          let isMoved = try index.isMovable(copy.record, in: transaction)
+          let isMoved =
+            try index.isMovable(copy.record, in: transaction) || Mutant.nameDeletedCopies.isActive
           if isMoved {
             try index.relocate(copy.record, to: copy.appended.location, in: transaction)
             left.append(copy.record.location)

@@ -125,6 +125,11 @@ struct LockBytes: Sendable {
     }
   }
 
+  /// Locks of many files, to be taken one by one and let go together.
+  func acquireSet() throws(StoreError) -> ByteLockSet {
+    try translating { () throws(SystemCallFailure) in try ByteLockSet(path) }
+  }
+
   func isHeld(_ subject: Subject) throws(StoreError) -> Bool {
     try translating { () throws(SystemCallFailure) in try ByteLock.isHeld(path, byte: subject.byte) }
   }

@@ -41,6 +41,8 @@ final class SegmentAppender: @unchecked Sendable {
 
   /// Space is reserved this far ahead, so that few calls are made and a short store stays short.
   private static let allocationStepByteCount = 4 << 20
+  /// No more than this share of what is free.
+  private static let freeShare = 32
   private static let populationStepByteCount = 1 << 20
   /// Writeback starts when this much is dirty, so that the last sync finds little to do.
   private static let writebackStrideByteCount = 8 << 20
@@ -184,7 +186,7 @@ final class SegmentAppender: @unchecked Sendable {
 
   private func reserve(upTo end: Int) throws(StoreError) {
     if end > allocatedEnd {
-      let ahead = min(segmentByteCount, max(end, allocatedEnd + SegmentAppender.allocationStepByteCount))
+      let ahead = min(segmentByteCount, max(end, allocatedEnd + aheadByteCount()))
       do throws(SystemCallFailure) {
         do throws(SystemCallFailure) {
           try allocate(allocatedEnd..<ahead)
@@ -209,6 +211,16 @@ final class SegmentAppender: @unchecked Sendable {
     let ahead = min(allocatedEnd, max(end, populatedEnd + SegmentAppender.populationStepByteCount))
     try translating { () throws(SystemCallFailure) in try mapping.populateForWriting(populatedEnd..<ahead) }
     populatedEnd = ahead
+  }
+
+  /// How far to reserve ahead. On a disk that is nearly full others need the rest, the index first of all.
+  private func aheadByteCount() -> Int {
+    do throws(SystemCallFailure) {
+      let freeByteCount = try FileSystem.freeByteCount(at: file.path)
+      return min(SegmentAppender.allocationStepByteCount, freeByteCount / SegmentAppender.freeShare)
+    } catch {
+      return SegmentAppender.allocationStepByteCount
+    }
   }
 
   private func allocate(_ range: Range<Int>) throws(SystemCallFailure) {

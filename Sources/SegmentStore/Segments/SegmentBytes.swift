@@ -57,6 +57,7 @@ final class SegmentBytes {
       let data = try translating { () throws(SystemCallFailure) in try file.nextData(from: start) }
       guard let data else { return nil }
       start = max(start, data & ~(Format.alignment - 1))
+      guard start + RecordHeader.byteCount <= end else { return nil }
       let wantedByteCount = min(SegmentBytes.pieceByteCount, end - start)
       let piece = try readable(at: start, wantedByteCount)
       for place in stride(from: 0, to: piece.count - RecordHeader.byteCount + 1, by: Format.alignment)

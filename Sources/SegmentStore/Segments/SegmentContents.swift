@@ -112,6 +112,14 @@ final class SegmentContents {
     return payload
   }
 
+  /// Whether a record that the table of the footer names was punched out since: nothing is left of its header, or no more
+  /// than the half in a page that was not.
+  func isPunched(_ record: RecordHeader) -> Bool {
+    guard let header = bytes(at: record.offset, RecordHeader.byteCount) else { return false }
+    let halves = [header.prefix(Format.alignment), header.suffix(Format.alignment)]
+    return halves.contains { half in half.allSatisfy { $0 == 0 } }
+  }
+
   /// Whether the record of a part is here and intact as the index has it.
   func hasIntactPart(_ id: PartID, _ entry: PartEntry) -> Bool {
     guard let bytes = bytes(at: entry.offset, RecordHeader.byteCount) else { return false }

@@ -88,6 +88,9 @@ final class SegmentPool: Sendable {
     }
   }
 
+  /// Whether a put runs, whose records the index may not name.
+  var hasRunningPuts: Bool { state.withLock { !$0.runningPuts.isEmpty } }
+
   /// Notes that a put has ended and that `disowned` belong to nobody any more.
   func endPut(_ put: UInt64, disowned: Set<SegmentID>) {
     state.withLock { state in

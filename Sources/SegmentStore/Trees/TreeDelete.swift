@@ -1,27 +1,16 @@
 import StorageIO
 
 extension Store {
-  /// Deletes every file below `prefix`, a slash between, in all versions: several at a time, so that they share commits.
-  ///
-  /// Each file is deleted for itself; one that cannot be, because somebody reads it for example, is reported as a
-  /// failure, and the others go on.
-  /// - Parameters:
-  ///   - onDeleted, onFailed: called from any thread, several at once.
-  /// - Throws: What stops the whole: `.cancelled`, `.noSpace`, `.durabilityUnknown`, `.indexDamaged`; files deleted
-  ///   until then are gone.
+  /// Deletes every file below `prefix`, a slash between, in all versions, as ``delete(_:cancellation:produce:onDeleted:onFailed:)``.
   public func deleteTree(
-    _ prefix: FileName, cancellation: Cancellation = Cancellation(),
-    onDeleted: @escaping @Sendable (StoredFile) -> Void, onFailed: @escaping @Sendable (StoredFile, StoreError) -> Void
+    _ prefix: FileName, _ options: DeleteOptions = DeleteOptions(), cancellation: Cancellation = Cancellation(),
+    onDeleted: @escaping (StoredFile) -> Void, onFailed: @escaping (StoredFile, StoreError) -> Void
   ) throws(StoreError) -> TreeResult {
-    try ParallelFiles<StoredFile>(cancellation: cancellation).run(
+    try delete(
+      options, cancellation: cancellation,
       produce: { (handOver: (StoredFile) throws(StoreError) -> Void) throws(StoreError) in
         try self.forEachFile(below: prefix, handOver)
-      },
-      work: { (file: StoredFile) throws(StoreError) in
-        try self.delete(file.id, cancellation: cancellation)
-        onDeleted(file)
-      },
-      failed: onFailed)
+      }, onDeleted: onDeleted, onFailed: onFailed)
   }
 
   /// Calls `body` with every file below `prefix`, a slash between, in all versions, in order of names. By the page, so
@@ -30,16 +19,23 @@ extension Store {
     below prefix: FileName, _ body: (StoredFile) throws(StoreError) -> Void
   ) throws(StoreError) {
     let below = prefix.bytes + [UInt8(ascii: "/")]
-    var last: FileName?
+    let index = try index
+    var last: StoredFile?
     while true {
-      let page = try newestFiles(namePrefix: below, after: last, limit: namePageCount)
-      guard let end = page.last else { return }
-      for newest in page {
-        for file in try files(named: newest.name) { try body(file) }
+      var page: [StoredFile] = []
+      try index.read { (transaction) throws(StoreError) in
+        if last == nil { try index.checkSums(of: Index.tablesOfFiles, in: transaction) }
+        try index.files.forEachVersion(namePrefix: below, after: last.map { ($0.name, $0.id) }, in: transaction) {
+          (id, entry) in
+          page.append(StoredFile(id, entry))
+          return page.count < pageFileCount
+        }
       }
-      last = end.name
+      for file in page { try body(file) }
+      guard page.count == pageFileCount else { return }
+      last = page.last
     }
   }
 }
 
-private let namePageCount = 256
+private let pageFileCount = 256

@@ -57,7 +57,29 @@ struct CompactCommand: Command {
       }
     }
     try report(summary, context.output)
+    try compactIndex(of: store, context)
     return summary.damagedSegments.isEmpty ? .done : .damageFound
+  }
+
+  /// Nobody may have the store open meanwhile, not even this process.
+  private func compactIndex(of store: Store, _ context: CommandContext) throws(CommandError) {
+    let before = try translating { () throws(StoreError) in try store.indexSpace() }
+    guard before.isWorthCompacting else { return }
+    var isInUse = context.isInShell
+    if !isInUse {
+      let outcome = try translating { () throws(StoreError) in
+        // What was stored is safe; and closing compacts a small index by itself.
+        try context.stores.close()
+        return try Store.compactIndex(at: store.path, cancellation: context.cancellation)
+      }
+      isInUse = outcome == .inUse
+    }
+    if isInUse {
+      context.output.notice(
+        "\(ByteSize.text(before.freeByteCount)) of the index are free, and stay until nobody else uses the store")
+    } else {
+      context.output.notice("the index gave back about \(ByteSize.text(before.freeByteCount))")
+    }
   }
 
   private func report(_ summary: CompactionSummary, _ output: Output) throws(CommandError) {

@@ -27,5 +27,8 @@ struct ShellCommand: Command {
     }
   }
 
-  func run(in context: CommandContext) throws(CommandError) -> ExitStatus { Shell(context).run() }
+  func run(in context: CommandContext) throws(CommandError) -> ExitStatus {
+    context.stores.willStayOpen()
+    return Shell(context).run()
+  }
 }

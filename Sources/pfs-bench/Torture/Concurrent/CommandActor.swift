@@ -10,6 +10,8 @@ final class CommandActor {
   private(set) var operationCount = 0
   /// Indexes that were made anew while nobody else had the store open.
   private(set) var rebuildCount = 0
+  /// By compactions.
+  private(set) var movedByteCount = 0
 
   private let stage: HistoryStage
   private let number: Int
@@ -28,12 +30,13 @@ final class CommandActor {
   func act(count: Int) throws(BenchFailure) {
     for _ in 0..<count {
       operationCount += 1
-      switch generator.below(20) {
-      case ..<7: try put()
-      case ..<11: try get()
-      case ..<14: try delete()
-      case ..<17: try list()
-      case ..<18: try expectDone(run("verify", "--quiet"))
+      switch generator.below(22) {
+      case ..<2: try compact()
+      case ..<8: try put()
+      case ..<12: try get()
+      case ..<16: try delete()
+      case ..<19: try list()
+      case ..<20: try expectDone(run("verify", "--quiet"))
       default: try rebuild()
       }
     }
@@ -91,6 +94,11 @@ final class CommandActor {
       if fields.count > 2, fields[1] == "ready", let id = Int(fields[0]) { ids.append(id) }
     }
     note(run, .all(ids))
+  }
+
+  private func compact() throws(BenchFailure) {
+    let run = try run("--json", "compact", "--target", "1")
+    if expectDone(run), let byteCount = member("moved", run) { movedByteCount += byteCount }
   }
 
   /// Refused while anybody has the store open; otherwise nothing may change by it.

@@ -42,7 +42,7 @@ enum ConcurrentLayer {
         for number in processCases { try ProcessHistory(run, number, storeNumber).judge() }
       }
     }
-    for name in ["histories", "operations", "events"] { run.count(name, 0) }
+    for name in ["histories", "operations", "events", "bytes moved by compactions"] { run.count(name, 0) }
   }
 
   /// Has a process run these histories by threads, one after another in one store.
@@ -57,16 +57,17 @@ enum ConcurrentLayer {
     let worker = ConcurrentProcess(run, arguments)
     let outcome = try worker.forEachReport(silenceSeconds: silenceSeconds) { report in
       switch report {
-      case .history(_, let eventCount, let operationCount, let refusedCount):
+      case .history(_, let eventCount, let operationCount, let refusedCount, let movedByteCount):
         run.count("histories")
         run.count("operations", operationCount)
         run.count("events", eventCount)
         run.count("puts that a quota refused", refusedCount)
+        run.count("bytes moved by compactions", movedByteCount)
         done.withLock { $0.count += 1 }
       case .violation(let kind, let number, let message):
         run.record(Violation(kind: kind, message: "history \(number): \(message)", replay: run.replay("\(number)")))
       case .end: done.withLock { $0.hasEnded = true }
-      case .event: break
+      case .event, .moved: break
       }
     }
     let (count, hasEnded) = done.withLock { $0 }

@@ -5,8 +5,9 @@ import StorageIO
 
 /// The processes that the layer `concurrent` starts itself as. They say on standard output what they did, line by line:
 ///
-///     history CASE EVENTS OPERATIONS REFUSED   a history is done, and was judged
+///     history CASE EVENTS OPERATIONS REFUSED MOVED   a history is done, and was judged
 ///     event LINE                         an event of a history that the parent judges
+///     moved BYTES                        what its compactions moved
 ///     violation KIND CASE TEXT           with newlines as \n
 ///     end                                all is done
 enum ConcurrentWorker {
@@ -42,7 +43,7 @@ enum ConcurrentWorker {
     // Every other store writes as where files cannot be mapped, and every fourth has a quota.
     let first = cases.first ?? 0
     let (isMapped, hasQuota) = (first % 2 == 0, first / 2 % 4 == 1)
-    try HistoryStore.make(at: path, hasQuota: hasQuota)
+    try HistoryStore.make(at: path, hasQuota: hasQuota, hasSmallSegments: first / 2 % 2 == 0)
     var expected: [Int: UInt64] = [:]
     var highestID = 0
     let store = try BenchFailure.translating { () throws(StoreError) in
@@ -55,7 +56,9 @@ enum ConcurrentWorker {
       if let judgement = HistoryJudgement.of(outcome.events) { try say(judgement.kind, number, judgement.message) }
       expected.merge(outcome.remaining) { first, _ in first }
       highestID = max(highestID, outcome.highestID)
-      try say("history \(number) \(outcome.events.count) \(outcome.operationCount) \(outcome.refusedCount)")
+      try say(
+        "history \(number) \(outcome.events.count) \(outcome.operationCount) \(outcome.refusedCount) "
+          + "\(outcome.movedByteCount)")
     }
     do throws(StoreError) { try store.close() } catch {
       try say(.outcome, cases.last ?? 0, "closing the store: \(error)")
@@ -88,6 +91,7 @@ enum ConcurrentWorker {
       try actor.act(count: step)
       for event in actor.events { try say("event \(event)") }
       for violation in actor.violations { try say(violation.kind, stage.caseNumber, violation.message) }
+      try say("moved \(actor.movedByteCount)")
       do throws(StoreError) { try store.close() } catch {
         try say(.outcome, stage.caseNumber, "closing the store: \(error)")
       }
@@ -128,7 +132,8 @@ enum ConcurrentWorker {
 
 /// A line of a worker, as the parent reads it.
 enum ConcurrentReport: Sendable {
-  case history(number: Int, eventCount: Int, operationCount: Int, refusedCount: Int)
+  case history(number: Int, eventCount: Int, operationCount: Int, refusedCount: Int, movedByteCount: Int)
+  case moved(byteCount: Int)
   case event(HistoryEvent)
   case violation(Violation.Kind, number: Int, String)
   case end
@@ -139,9 +144,13 @@ enum ConcurrentReport: Sendable {
     switch words.first {
     case "history":
       let numbers = text.split(separator: " ").compactMap { Int($0) }
-      guard numbers.count == 4 else { return nil }
+      guard numbers.count == 5 else { return nil }
       self = .history(
-        number: numbers[0], eventCount: numbers[1], operationCount: numbers[2], refusedCount: numbers[3])
+        number: numbers[0], eventCount: numbers[1], operationCount: numbers[2], refusedCount: numbers[3],
+        movedByteCount: numbers[4])
+    case "moved":
+      guard words.count == 2, let byteCount = Int(words[1]) else { return nil }
+      self = .moved(byteCount: byteCount)
     case "event":
       guard let event = HistoryEvent(parsing: String(text.dropFirst("event ".count))) else { return nil }
       self = .event(event)

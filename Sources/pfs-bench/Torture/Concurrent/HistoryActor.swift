@@ -28,6 +28,8 @@ final class HistoryActor {
   private(set) var operationCount = 0
   /// Puts that a quota had no room for.
   private(set) var refusedCount = 0
+  /// By compactions.
+  private(set) var movedByteCount = 0
 
   let stage: HistoryStage
   let number: Int
@@ -53,7 +55,8 @@ final class HistoryActor {
       operationCount += 1
       let choice = generator.below(100)
       switch choice {
-      case ..<28: try put()
+      case ..<26: try put()
+      case ..<28: compact()
       case ..<32: try putGroup()
       case ..<35: try putAndCancel()
       case ..<37: try putResumed()
@@ -237,6 +240,21 @@ final class HistoryActor {
       violations.append((.inconsistent, "verify while others use the store: \(findings.joined(separator: "; "))"))
     }
   }
+
+  /// Of all segments from which space can be had, now and then slowly, so that others come between its steps; others go on
+  /// and none is refused.
+  private func compact() {
+    var options = CompactionOptions()
+    options.targetRatio = 1
+    if generator.below(2) == 0 { options.bytesPerSecond = HistoryActor.slowBytesPerSecond }
+    do throws(StoreError) {
+      movedByteCount += try store.compact(options).movedByteCount
+    } catch {
+      violations.append((error.code == .busy ? .hang : .outcome, "compact: \(error.code): \(error.message)"))
+    }
+  }
+
+  private static let slowBytesPerSecond = 2 << 20
 
   /// Refused, since this very process has the store open.
   private func rebuild() {

@@ -8,10 +8,13 @@ enum HistoryStore {
   /// A delete may always add its tombstone.
   private static let tombstonesByteCount = 64 << 10
 
-  static func make(at path: FilePath, hasQuota: Bool = false) throws(BenchFailure) {
+  /// - Parameter hasSmallSegments: So that many are full, and may be compacted.
+  static func make(
+    at path: FilePath, hasQuota: Bool = false, hasSmallSegments: Bool = true
+  ) throws(BenchFailure) {
     try BenchFailure.translating { () throws(StoreError) in
       var options = Store.CreationOptions()
-      (options.segmentByteCount, options.partByteCount) = (1 << 20, 4096)
+      (options.segmentByteCount, options.partByteCount) = (hasSmallSegments ? 128 << 10 : 1 << 20, 4096)
       if hasQuota { options.quotaByteCount = quotaByteCount }
       try Store.create(at: path, options)
     }
@@ -105,12 +108,14 @@ struct ThreadHistory: Sendable {
     var violations: [(kind: Violation.Kind, message: String)] = []
     var operationCount = 0
     var refusedCount = 0
+    var movedByteCount = 0
 
     mutating func add(_ actor: HistoryActor) {
       events += actor.events
       violations += actor.violations
       operationCount += actor.operationCount
       refusedCount += actor.refusedCount
+      movedByteCount += actor.movedByteCount
     }
 
     /// The highest id that was given out.

@@ -49,6 +49,7 @@ struct ProcessHistory: Sendable {
     run.count("events", found.outcome.events.count)
     run.count("histories of processes")
     run.count("rebuilds in between", found.rebuildCount)
+    run.count("bytes moved by compactions", found.outcome.movedByteCount)
     try run.workspace.remove(directoryName)
   }
 
@@ -72,6 +73,7 @@ struct ProcessHistory: Sendable {
       case .event(let event): state.withLock { $0.outcome.events.append(event) }
       case .violation(let kind, _, let message): state.withLock { $0.outcome.violations.append((kind, message)) }
       case .end: hasEnded = true
+      case .moved(let byteCount): state.withLock { $0.outcome.movedByteCount += byteCount }
       case .history: break
       }
     }
@@ -92,6 +94,7 @@ struct ProcessHistory: Sendable {
       state.outcome.events += actor.events
       state.outcome.violations += actor.violations
       state.outcome.operationCount += actor.operationCount
+      state.outcome.movedByteCount += actor.movedByteCount
       state.rebuildCount += actor.rebuildCount
     }
   }

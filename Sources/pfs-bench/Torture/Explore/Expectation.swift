@@ -17,6 +17,8 @@ struct Expectation: Hashable, Sendable {
   /// The highest that were told of.
   private(set) var highestFileID: UInt64 = 0
   private(set) var highestPartID: UInt64 = 0
+  /// What each compaction moved.
+  private(set) var movedByteCounts: [Int] = []
   /// Names under which a put may wait to be gone on with.
   private(set) var interruptedNames: Set<String> = []
   /// The operation that was begun and not acknowledged: it is there wholly or not at all.
@@ -36,7 +38,8 @@ struct Expectation: Hashable, Sendable {
 
   var operation: StoreOperation? { inFlight.map { workload.operations[$0] } }
 
-  /// Takes the next mark: `begin N`, `done N [ID...] [part=ID]`, `failed N WHY`; others say nothing.
+  /// Takes the next mark: `begin N`, `done N [ID...] [part=ID] [moved=BYTES]`, `failed N WHY`; others say
+  /// nothing.
   /// - Throws: `.failed` for a mark that makes no sense.
   mutating func apply(mark: String) throws(BenchFailure) {
     let words = mark.split { $0 == " " || $0 == "\n" }
@@ -56,6 +59,8 @@ struct Expectation: Hashable, Sendable {
     for word in words.dropFirst(2) {
       if word.hasPrefix("part="), let part = UInt64(word.dropFirst(5)) {
         highestPartID = max(highestPartID, part)
+      } else if word.hasPrefix("moved="), let byteCount = Int(word.dropFirst(6)) {
+        movedByteCounts.append(byteCount)
       } else if let id = UInt64(word) {
         ids.append(id)
         highestFileID = max(highestFileID, id)

@@ -30,6 +30,8 @@ final class ExploreLayer: Sendable {
   private static let assumedStatesOfSecond = 200
   private static let statesOfWorkload = 40...2000
   private static let boundedLength = 3
+  /// Those in which a compaction has something to do are longer, and come with those of this length.
+  private static let compactingLength = 2
   private static let randomOperationCounts = 20..<61
   /// Of each three workloads one is random, until the bounded ones are all done.
   private static let randomInterval = 3
@@ -42,7 +44,9 @@ final class ExploreLayer: Sendable {
     var bounded: [Workload] = []
     for length in 0...ExploreLayer.boundedLength {
       // Whatever the budget, a sample of all.
-      bounded += generator.shuffled(Workload.bounded(length: length, seed: run.settings.seed))
+      var sequences = Workload.bounded(length: length, seed: run.settings.seed)
+      if length == ExploreLayer.compactingLength { sequences += Workload.compacting(seed: run.settings.seed) }
+      bounded += generator.shuffled(sequences)
     }
     let stateCount: Int
     switch run.settings.budget {

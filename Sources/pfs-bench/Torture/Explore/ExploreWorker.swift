@@ -37,6 +37,8 @@ final class ExploreWorker {
   /// One state in so many has its index made anew, and in so many something is stored and deleted.
   private static let fullCheckInterval = 16
   private static let standardCheckInterval = 4
+  /// As many files as there are after most crashes.
+  private static let replayedWearCount = 8
   private static let nestedBaseCount = 4
   /// The share of the states that are left by a crash in a recovery.
   private static let nestedDivisor = 8
@@ -97,6 +99,7 @@ final class ExploreWorker {
   // MARK: Many states
 
   private func explore(_ points: [CrashPoint], _ marks: [String]) throws(BenchFailure) {
+    try countCompactions(marks)
     let begin = marks.firstIndex(of: "begin \(task.firstOperation)").map { $0 + 1 } ?? 0
     let points = points.filter { $0.markCount >= begin }
     count("crash points", points.count)
@@ -113,6 +116,14 @@ final class ExploreWorker {
       try exploreRecovery(base)
       if isDone { return }
     }
+  }
+
+  /// So that a run in which there was nothing to move shows.
+  private func countCompactions(_ marks: [String]) throws(BenchFailure) {
+    let moved = try Expectation(task.workload, marks: marks).movedByteCounts
+    count("compactions", moved.count)
+    count("compactions that moved something", moved.count { $0 > 0 })
+    count("bytes moved by compactions", moved.reduce(0, +))
   }
 
   private var isDone: Bool {
@@ -169,8 +180,16 @@ final class ExploreWorker {
     guard checkedCount > task.skippedCount else { return }
     try sayProgress(here)
     try composer.compose(state, keepsLock: checkedCount % ExploreWorker.keptLockInterval == 0)
-    let faults = check.run(
-      composer.root.appending(WorkloadRecording.storeName), expectation, depth: depth(checkedCount))
+    let path = composer.root.appending(WorkloadRecording.storeName)
+    var faults = check.run(
+      path, expectation, depth: depth(checkedCount), keeping: checkedCount / ExploreWorker.fullCheckInterval)
+    if task.onlyCase != nil {
+      // Nobody knows any more how it was looked at: in each way.
+      for kept in 0..<ExploreWorker.replayedWearCount where faults.isEmpty {
+        try composer.compose(state)
+        faults = check.run(path, expectation, depth: .worn, keeping: kept)
+      }
+    }
     if let first = faults.first {
       // The kind of a state is that of what was seen first: the rest follows from it as a rule.
       let others = faults.count > 1 ? "; and \(faults.count - 1) more, such as \(faults[1].message)" : ""
@@ -182,9 +201,10 @@ final class ExploreWorker {
   }
 
   /// What costs most is done to some of the states only: storing and deleting in one of four, a rebuild in one of
-  /// sixteen.
+  /// eight, half of them after a compaction and half after many deletes.
   private func depth(_ number: Int) -> StoreCheck.Depth {
     if task.onlyCase != nil || number % ExploreWorker.fullCheckInterval == 0 { return .full }
+    if number % ExploreWorker.fullCheckInterval == ExploreWorker.fullCheckInterval / 2 { return .worn }
     return number % ExploreWorker.standardCheckInterval == 0 ? .standard : .quick
   }
 

@@ -25,8 +25,10 @@ final class StoreCheck {
     case quick
     /// Stores and deletes besides.
     case standard
-    /// Makes the index anew besides, and expects the same of it.
+    /// Compacts and makes the index anew besides, and expects the same of both.
     case full
+    /// Opens twice, reads everything, deletes all files but one and makes the index anew: none comes back.
+    case worn
   }
 
   /// An open that takes longer hangs, as far as anybody can tell.
@@ -41,8 +43,11 @@ final class StoreCheck {
   /// - Parameter scratch: A directory for what is read back, best in memory; nothing stays in it.
   init(scratch: FilePath) { self.scratch = scratch }
 
+  /// - Parameter kept: Which of the files is not deleted where all others are, from 0 on; over and over.
   /// - Returns: What is not as it must be; nothing when all is well.
-  func run(_ path: FilePath, _ expectation: Expectation, depth: Depth = .standard) -> [StoreFault] {
+  func run(
+    _ path: FilePath, _ expectation: Expectation, depth: Depth = .standard, keeping kept: Int = 0
+  ) -> [StoreFault] {
     faults = []
     do throws(StoreError) {
       if try isMissing(path) {
@@ -50,7 +55,7 @@ final class StoreCheck {
         // What is left beside it must not be in the way.
         try Store.create(at: path, WorkloadActor.creationOptions)
       }
-      try check(path, expectation, depth)
+      try check(path, expectation, depth, kept)
     } catch {
       // Each step says what it expects to succeed; this is what was not expected to fail at all.
       faults.append(StoreFault(.outcome, "\(error.code): \(error)"))
@@ -69,7 +74,9 @@ final class StoreCheck {
     }
   }
 
-  private func check(_ path: FilePath, _ expectation: Expectation, _ depth: Depth) throws(StoreError) {
+  private func check(
+    _ path: FilePath, _ expectation: Expectation, _ depth: Depth, _ kept: Int
+  ) throws(StoreError) {
     guard let store = try open(path, "the first open") else { return }
     let dump = try StoreDump(store)
     compare(dump, expectation)
@@ -83,10 +90,15 @@ final class StoreCheck {
     guard let store = try open(path, "the second open") else { return }
     let change = try StoreFingerprint(path).difference(from: before)
     if let change { faults.append(StoreFault(.inconsistent, "the second open changed \(change)")) }
-    if depth == .quick { return try store.close() }
-    let after = try workOn(store, dump, expectation)
+    var after: StoreDump
+    switch depth {
+    case .quick: after = dump
+    case .standard: after = try workOn(store, dump, expectation)
+    case .full: after = try compact(store, try workOn(store, dump, expectation), expectation)
+    case .worn: after = try wear(store, dump, keeping: kept)
+    }
     try store.close()
-    if depth == .full && faults.isEmpty { try rebuild(path, after, expectation) }
+    if (depth == .full || depth == .worn) && faults.isEmpty { try rebuild(path, after, expectation) }
   }
 
   private func open(_ path: FilePath, _ step: String) throws(StoreError) -> Store? {
@@ -246,6 +258,35 @@ final class StoreCheck {
       faults.append(StoreFault(.inconsistent, "a put and a delete of file \(victim) changed other files"))
     }
     verify(store, "after a put and a delete")
+    return after
+  }
+
+  /// Deletes all files but one. What a crash in a compaction left of them may lie in a segment that is still there, while
+  /// that in which they were last is gone.
+  private func wear(_ store: Store, _ dump: StoreDump, keeping kept: Int) throws(StoreError) -> StoreDump {
+    for (number, entry) in dump.entries.enumerated() where number != kept % dump.entries.count {
+      try store.delete(entry.file.id)
+    }
+    verify(store, "after all files but one were deleted")
+    return try StoreDump(store)
+  }
+
+  /// Moves what can be moved, and nothing else changes by that.
+  private func compact(
+    _ store: Store, _ dump: StoreDump, _ expectation: Expectation
+  ) throws(StoreError) -> StoreDump {
+    var options = CompactionOptions()
+    options.targetRatio = 1
+    let summary = try store.compact(options)
+    if let segment = summary.damagedSegments.first {
+      faults.append(StoreFault(.inconsistent, "a compaction finds damaged records in segment \(segment)"))
+    }
+    let after = try StoreDump(store)
+    if after.entries.map(\.file) != dump.entries.map(\.file) {
+      faults.append(StoreFault(.lost, "a compaction changed files"))
+    }
+    read(after, of: store, expectation)
+    verify(store, "after a compaction")
     return after
   }
 

@@ -12,6 +12,8 @@ enum StoreOperation: Hashable, Sendable {
   /// Deletes the newest version; an error where there is none.
   case delete(name: String)
   case verify
+  /// Moves what is alive out of all segments from which space can be had.
+  case compact
   /// Closes the store and opens it again.
   case reopen
   /// Closes the store, makes its index anew and opens it again.
@@ -35,6 +37,7 @@ enum StoreOperation: Hashable, Sendable {
     case .get(let name): "get:\(name)"
     case .delete(let name): "delete:\(name)"
     case .verify: "verify"
+    case .compact: "compact"
     case .reopen: "reopen"
     case .rebuild: "rebuild"
     case .cancelled(let name): "cancelled:\(name)"
@@ -59,7 +62,7 @@ enum StoreOperation: Hashable, Sendable {
     self = operation
   }
 
-  static let simple: [StoreOperation] = [.initialize, .batch, .verify, .reopen, .rebuild]
+  static let simple: [StoreOperation] = [.initialize, .batch, .verify, .compact, .reopen, .rebuild]
 
   static func named(_ name: String) -> [StoreOperation] {
     [

@@ -33,8 +33,8 @@ struct Workload: Hashable, Sendable {
 
   /// The operations whose sequences are all tried. A get is not among them: every state that is checked is read.
   static let alphabet: [StoreOperation] = [
-    .put(name: "a", .tiny), .put(name: "a", .large), .batch, .delete(name: "a"), .verify, .reopen, .rebuild,
-    .interrupted(name: "a"), .resume(name: "a"), .failing(name: "b"),
+    .put(name: "a", .tiny), .put(name: "a", .large), .batch, .delete(name: "a"), .verify, .compact, .reopen,
+    .rebuild, .interrupted(name: "a"), .resume(name: "a"), .failing(name: "b"),
   ]
 
   /// All sequences of `length` operations on a new store; its making is not counted.
@@ -42,6 +42,34 @@ struct Workload: Hashable, Sendable {
     var sequences: [[StoreOperation]] = [[.initialize]]
     for _ in 0..<length {
       sequences = sequences.flatMap { sequence in alphabet.map { sequence + [$0] } }
+    }
+    return sequences.map { Workload(seed: seed, operations: $0) }
+  }
+
+  /// What leaves full segments in which much is dead: with a little or much alive in them, and with little or much room
+  /// for it in the open one.
+  private static let worn: [[StoreOperation]] = [
+    [.put(name: "a", .tiny), .put(name: "b", .large), .delete(name: "b")],
+    [.batch, .put(name: "a", .large), .put(name: "b", .large), .delete(name: "a")],
+    [.put(name: "c", .empty), .put(name: "a", .small), .put(name: "b", .large), .batch, .delete(name: "b")],
+    [
+      .put(name: "c", .large), .put(name: "b", .sparse), .put(name: "a", .large), .delete(name: "c"),
+      .delete(name: "b"),
+    ],
+  ]
+
+  /// Sequences in which a compaction has something to move: on each of the stores that are worn, a compaction with any
+  /// operation before it, behind it, or neither.
+  static func compacting(seed: UInt64) -> [Workload] {
+    let others: [StoreOperation] = alphabet + [.delete(name: "b"), .delete(name: "c")]
+    var sequences: [[StoreOperation]] = []
+    for operations in worn {
+      let before: [StoreOperation] = [.initialize] + operations
+      sequences.append(before + [.compact])
+      for other in others {
+        sequences.append(before + [other, .compact])
+        sequences.append(before + [.compact, other])
+      }
     }
     return sequences.map { Workload(seed: seed, operations: $0) }
   }
@@ -56,7 +84,7 @@ struct Workload: Hashable, Sendable {
 
   private static func randomOperation(_ generator: inout SplitMix64) -> StoreOperation {
     let name = StoreOperation.names[generator.below(StoreOperation.names.count)]
-    switch generator.below(32) {
+    switch generator.below(35) {
     case 0..<11:
       let sizes: [ContentSize] = [.tiny, .tiny, .small, .small, .large, .sparse, .empty]
       return .put(name: name, sizes[generator.below(sizes.count)])
@@ -69,6 +97,7 @@ struct Workload: Hashable, Sendable {
     case 25..<27: return .cancelled(name: name)
     case 27..<29: return .interrupted(name: name)
     case 29..<31: return .resume(name: name)
+    case 31..<34: return .compact
     default: return .failing(name: name)
     }
   }

@@ -63,6 +63,7 @@ final class WorkloadActor {
       try engine { () throws(StoreError) in try opened.delete(id) }
       return " \(id)"
     case .verify: try verify()
+    case .compact: return try compact()
     case .reopen:
       try engine { () throws(StoreError) in
         try close()
@@ -173,6 +174,15 @@ final class WorkloadActor {
       }
     }
     if let finding = findings.first { throw .broken("\(findings.count) findings: \(finding)") }
+  }
+
+  /// - Returns: How much was moved, since a compaction that moves nothing shows nothing.
+  private func compact() throws(Failure) -> String {
+    var options = CompactionOptions()
+    options.targetRatio = 1
+    let summary = try engine { () throws(StoreError) in try opened.compact(options) }
+    if let segment = summary.damagedSegments.first { throw .broken("segment \(segment) has damaged records") }
+    return " moved=\(summary.movedByteCount)"
   }
 
   private func newest(_ name: String) throws(Failure) -> StoredFile {

@@ -5,8 +5,8 @@ import StorageIO
 
 /// Runs a workload in this process, on the real engine, and writes a mark before and after each operation.
 ///
-/// Marks, one line and one write each: `begin N`; `done N [ID...] [part=ID]` with the ids of the files that were stored or deleted and
-/// the highest part id among them; `failed N WHY` when the operation failed as it was meant to; before, between and
+/// Marks, one line and one write each: `begin N`; `done N [ID...] [part=ID] [moved=BYTES]` with the ids of the files that were stored
+/// or deleted, the highest part id among them, and what a compaction moved; `failed N WHY` when the operation failed as it was meant to; before, between and
 /// behind them others that say nothing of what is stored.
 struct WorkloadRun {
   static let table = OptionTable([

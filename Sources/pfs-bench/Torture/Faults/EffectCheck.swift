@@ -10,7 +10,7 @@ struct EffectCheck {
     var deletable: Set<String> = []
     var storable: Set<String> = []
     switch scenario.effect {
-    case .makes, .nothing, .rebuilds: break
+    case .makes, .nothing, .rebuilds, .compacts: break
     case .stores(let names), .storesTogether(let names): storable = Set(names)
     case .deletes(let names): deletable = Set(names)
     }
@@ -42,6 +42,11 @@ struct EffectCheck {
     if case .storesTogether(let names) = scenario.effect {
       try CaseFailure.demand(
         added.isEmpty || added.count == names.count, .inconsistent, "\(added.count) of \(names.count) are there")
+    }
+    if scenario.effect == .compacts && ending?.succeeded == true {
+      try CaseFailure.demand(
+        state.segmentByteCount < start.segmentByteCount, .inconsistent,
+        "no space came back: \(state.segmentByteCount) bytes, \(start.segmentByteCount) before")
     }
     guard state.files == start.files else { return }
     // What a put left in a segment that it filled up, and that others have records in, is for the compactor.

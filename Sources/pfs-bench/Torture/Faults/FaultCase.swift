@@ -58,7 +58,14 @@ struct FaultCase {
     let state = try inspection.state()
     try EffectCheck(scenario: scenario, start: start).check(state, after: ending)
     let probe = try inspection.probe(state.with(lastID: max(start.lastID, ending.acknowledged.map(\.id).max() ?? 0)))
-    try repeatStrictly(scenario, ending, state.with(lastID: probe), &result)
+    // Right behind the fault, or when it was done again.
+    let isWornFirst = point.number % 2 == 1
+    var worn = state.with(lastID: probe)
+    if scenario.effect == .compacts && isWornFirst { worn = try inspection.wear(worn, keeping: point.number / 2) }
+    try repeatStrictly(scenario, ending, worn, &result)
+    if scenario.effect == .compacts && !isWornFirst {
+      _ = try inspection.wear(try inspection.state(), keeping: point.number / 2)
+    }
   }
 
   private func checkEnding(
@@ -159,6 +166,7 @@ struct FaultCase {
       var before = state
       // A file that waits may have been finished or dropped by the command that failed.
       before.interrupted.merge(starts.state(scenario.start).interrupted) { known, _ in known }
+      if scenario.effect == .compacts { before.segmentByteCount = starts.state(scenario.start).segmentByteCount }
       if scenario.name == "put-resume" && state.files.values.contains("large") {
         // What is stored already is not stored again.
         return try check(try inspection.state(), afterStored: state)

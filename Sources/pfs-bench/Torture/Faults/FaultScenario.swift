@@ -13,12 +13,14 @@ struct FaultScenario: Hashable, Sendable {
     case nothing
     /// It makes the index anew, which may be asked for again.
     case rebuilds
+    /// It moves what is alive, and nobody sees a difference but in the space that is taken.
+    case compacts
 
     /// Whether it promises that something is on the device.
     var isDurable: Bool {
       switch self {
       case .stores, .storesTogether, .deletes: true
-      case .makes, .nothing, .rebuilds: false
+      case .makes, .nothing, .rebuilds, .compacts: false
       }
     }
   }
@@ -35,6 +37,8 @@ struct FaultScenario: Hashable, Sendable {
     case crashed
     /// Without its index.
     case withoutIndex
+    /// In full segments, every other of many small files was deleted.
+    case halfDeleted
   }
 
   let name: String
@@ -66,6 +70,7 @@ struct FaultScenario: Hashable, Sendable {
     // A file with segments of its own, and a tombstone for it.
     FaultScenario("delete", .plain, .deletes(["doomed"]), "delete", "doomed"),
     FaultScenario("recover", .crashed, .nothing, "list"),
+    FaultScenario("compact", .halfDeleted, .compacts, "compact", "--target", "1"),
     FaultScenario("rebuild", .plain, .rebuilds, "rebuild"),
     FaultScenario("rebuild-lost", .withoutIndex, .rebuilds, "rebuild"),
   ]
@@ -81,7 +86,7 @@ struct FaultScenario: Hashable, Sendable {
   /// The exit statuses, besides 0, that mean "it could not be read": what reads everything says what it misses.
   var statusesOfBadReads: Set<Int32> {
     switch effect {
-    case .rebuilds: [1, 3]
+    case .rebuilds, .compacts: [1, 3]
     case .nothing: name == "verify" ? [1, 3] : [1]
     default: [1]
     }

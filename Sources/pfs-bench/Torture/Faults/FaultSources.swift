@@ -10,12 +10,13 @@ struct FaultSources: Sendable {
   init(in directory: FilePath, seed: UInt64) throws(SystemCallFailure) {
     self.directory = directory
     var contents: [String: [UInt8]] = [:]
-    let byteCounts = [
+    var byteCounts = [
       ("kept", 5000), ("doomed", 1_200_000), ("small", 3000), ("large", 2_500_000), ("gone", 40_000), ("empty", 0),
       ("tree/a", 20_000), ("tree/b", 20_000), ("tree/c", 100),
     ]
+    byteCounts += FaultSources.smallNames.enumerated().map { ($1, 4000 + 137 * ($0 % 20)) }
     try Directory.make(directory)
-    try Directory.make(directory.appending("tree"))
+    for name in ["tree", "half"] { try Directory.make(directory.appending(name)) }
     for (number, source) in byteCounts.enumerated() {
       let bytes = FaultSources.bytes(
         source.1, seed: seed &* 31 &+ UInt64(number), shrinks: source.0.hasPrefix("tree/") || source.0 == "large")
@@ -24,6 +25,9 @@ struct FaultSources: Sendable {
     }
     self.contents = contents
   }
+
+  /// So many, in the directory `half`, that they fill some of the smallest segments.
+  static let smallNames = (10..<70).map { "half/\($0)" }
 
   func path(_ name: String) -> FilePath { directory.appending(name) }
 

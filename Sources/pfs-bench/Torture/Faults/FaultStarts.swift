@@ -25,6 +25,18 @@ struct FaultStarts: Sendable {
     try stop(stage, ["put", "@large"], share: 0.6)
     try stop(stage, ["delete", "doomed"], share: 0.7, isReset: false)
     try add(.crashed, from: stage)
+    try makeHalfDeleted(stage)
+  }
+
+  /// In segments of their own size, several of which are full.
+  private mutating func makeHalfDeleted(_ stage: FaultStage) throws(BenchFailure) {
+    try stage.reset(to: nil)
+    try FaultStarts.require(stage.run(["init", "--segment-size", "128KiB", "--part-size", "16KiB"]))
+    let stored = try stage.run(["put", "-r", "@kept", "@doomed", "@gone", "@half"])
+    try FaultStarts.require(stored)
+    let deleted = FaultSources.smallNames.enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
+    try FaultStarts.require(stage.run(["delete", "gone"] + deleted))
+    try add(.halfDeleted, from: stage, lastID: stored.acknowledged.map(\.id).max() ?? 0)
   }
 
   /// Kills a command when this share of its changes is made.

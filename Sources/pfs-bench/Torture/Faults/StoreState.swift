@@ -101,6 +101,29 @@ struct StoreInspection {
     return id
   }
 
+  /// Deletes all files of the many small ones but one, and demands that an index made anew agrees. What a compaction that
+  /// was cut short has left of them may lie in a segment that is still there, while that in which they were last is gone.
+  /// - Returns: What is there then.
+  func wear(_ state: StoreState, keeping number: Int) throws(CaseFailure) -> StoreState {
+    let small = state.files.filter { $0.value.hasPrefix("half/") }.keys.sorted()
+    guard !small.isEmpty else { return state }
+    var expected = state.files
+    try CaseFailure.store(.inconsistent, "many deletes") { () throws(StoreError) in
+      let opened = try Store(at: store, StoreInspection.configuration)
+      for (index, id) in small.enumerated() where index != number % small.count {
+        try opened.delete(FileID(rawValue: id))
+        expected[id] = nil
+      }
+      try opened.close()
+    }
+    try rebuild()
+    let worn = try self.state()
+    let back = worn.files.filter { expected[$0.key] == nil }.values.sorted()
+    try CaseFailure.demand(back.isEmpty, .lost, "deleted, and back in an index made anew: \(back)")
+    try CaseFailure.demand(worn.files == expected, .lost, "an index made anew has \(worn.files.count) files")
+    return worn.with(lastID: state.lastID)
+  }
+
   private func listed(_ opened: Store) throws(CaseFailure) -> StoreState {
     var state = StoreState()
     var next: UInt64? = 0

@@ -113,7 +113,7 @@ struct FaultyDiskSweep: Sendable {
   // MARK: Power
 
   func meetPowerLoss(share: Double) throws(BenchFailure) {
-    guard let image = images[.plain] else { return }
+    guard let image = images[PowerLoss.start] else { return }
     try PowerLoss(run, bench, image).meet(share: share)
   }
 
@@ -131,7 +131,9 @@ struct FaultyDiskSweep: Sendable {
       return true
     }
     let words = text.split(separator: " ")
-    if words.count == 2, words[0] == PowerLoss.prefix, let number = Int(words[1]) {
+    if words.count == 2, words[0] == PowerLoss.prefix, let number = Int(words[1]),
+      let image = images[PowerLoss.start]
+    {
       try PowerLoss(run, bench, image).replay(number)
       return true
     }

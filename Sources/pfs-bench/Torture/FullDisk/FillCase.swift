@@ -30,7 +30,7 @@ struct FillPoint: Hashable, Sendable {
   /// What must work however full the disk is.
   var alwaysWorks: Bool {
     switch scenario.effect {
-    case .deletes: true
+    case .deletes, .compacts: true
     case .nothing: scenario.name != "get"
     default: false
     }

@@ -31,8 +31,10 @@ struct PowerLoss: Sendable {
     let stage = try bench.stage(in: disk.root.appending("stage"), isThere: true)
     try disk.mount()
     let scenarios = run.shuffled(
-      FaultScenario.writing.filter { scenario in scenario.start == .plain || scenario.name == "recover" })
-    var state = bench.starts.state(.plain)
+      FaultScenario.writing.filter { scenario in
+        [.plain, PowerLoss.start].contains(scenario.start) || scenario.name == "recover"
+      })
+    var state = bench.starts.state(PowerLoss.start)
     // What is in the way of a file's space is not looked at here.
     state.segmentByteCount = 1 << 40
     var steps: [Step] = []
@@ -84,6 +86,9 @@ struct PowerLoss: Sendable {
     try BenchFailure.translating { () throws(SystemCallFailure) in try Directory.make(directory) }
     try meet(number, in: directory)
   }
+
+  /// What the disk begins with: all of the plain one, and more.
+  static let start = FaultScenario.Start.halfDeleted
 
   /// What `--replay` takes.
   static let prefix = "power"

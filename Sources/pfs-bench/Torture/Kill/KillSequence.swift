@@ -98,7 +98,7 @@ struct KillSequence {
   }
 
   private mutating func nextArguments(_ deletable: inout [UInt64]) -> [String] {
-    let choice = generator.below(known.lastID == 0 ? 8 : 16)
+    let choice = generator.below(known.lastID == 0 ? 9 : 20)
     switch choice {
     case 0: return FaultScenario.initialize.arguments
     case 1, 2: return ["put", "--part-size", "16KiB", "@large"]
@@ -106,15 +106,17 @@ struct KillSequence {
     case 4: return ["put", "-r", "@tree"]
     case 5: return ["put", "--batch", "-r", "@tree", "@small", "@doomed"]
     case 6, 7: return ["put"] + Array(repeating: ["@kept", "@small", "@gone", "@empty"], count: 6).flatMap { $0 }
-    case 8, 9, 10:
+    case 8: return ["put", "-r", "@half"]
+    case 9, 10, 11:
       let ids = (0..<min(deletable.count, 1 + generator.below(20))).map { _ in
         "\(deletable.remove(at: generator.below(deletable.count)))"
       }
       return ids.isEmpty ? ["put", "@small"] : ["delete"] + ids
-    case 11: return ["list"]
-    case 12: return ["verify"]
-    case 13: return ["rebuild", "--lock-timeout", "100ms"]
-    case 14: return ["get", "\(known.files.keys.sorted().first ?? 1)", "-o", "@out/restored"]
+    case 12: return ["list"]
+    case 13: return ["verify"]
+    case 14: return ["rebuild", "--lock-timeout", "100ms"]
+    case 15, 16, 17: return ["compact", "--target", "1"]
+    case 18: return ["get", "\(known.files.keys.sorted().first ?? 1)", "-o", "@out/restored"]
     default: return ["put", "@doomed", "@large", "@small"]
     }
   }

@@ -25,7 +25,8 @@ extension Mutant {
     // Those that need no loss of power are seen where processes are killed, too.
     case .punchBeforeDelete, .trustTail:
       [MutantTrial("explore", 2000), MutantTrial("kill", 400), MutantTrial("explore", 6000)]
-    case .removeBeforeMove: [MutantTrial("kill", 400), MutantTrial("explore", 6000)]
+    case .removeBeforeMove, .forgetMovedManifests:
+      [MutantTrial("explore", 2000), MutantTrial("kill", 400), MutantTrial("explore", 6000)]
     case .noSegmentSync, .syncAfterCommit, .noDirectorySync, .noIndexSync, .makeStoreInPlace, .noParentSyncAtInit,
       .noSegmentNameSync:
       [MutantTrial("explore", 2000), MutantTrial("explore", 6000)]
@@ -44,7 +45,7 @@ extension Mutant {
     case .ignoreMemoryLimit, .holdMemoryAndWait: [MutantTrial("memory", 60), MutantTrial("memory", 300)]
     case .acknowledgeBeforeCommit, .reusePartIDs, .forgetHighWater, .believePartialFile,
       .believeSource, .ignoreQuota, .keepDeadReaders, .deleteWithoutWaiting, .publishOneByOne, .takeLivingForDead,
-      .rebuildWhileInUse, .compactOwnedSegments:
+      .rebuildWhileInUse, .compactOwnedSegments, .keepUnnamedCopies, .nameDeletedCopies:
       [MutantTrial("concurrent", 100), MutantTrial("concurrent", 600)]
     }
   }
