@@ -50,7 +50,7 @@ extension Store {
   ///   - onSalvaged: told each file as it is written, from any thread, several at once.
   ///   - onFinding: told damage that is not of the bytes of one file, from any thread.
   /// - Throws: `.noStore`, `.notAStore` (no segments either), `.exists` (the directory is not empty), `.unusableFile`,
-  ///   `.noSpace` (of `directory`), `.busy` (its index is being made anew), `.cancelled`, `.memoryLimitTooSmall`, `.io`; what
+  ///   `.noSpace` (of `directory`), `.busy` (its index is being rebuilt or compacted), `.cancelled`, `.memoryLimitTooSmall`, `.io`; what
   ///   was written until then stays.
   public static func salvage(
     at path: FilePath, into directory: FilePath, _ configuration: Configuration = Configuration(),

@@ -103,7 +103,7 @@ public final class Store: Sendable {
     highWater = directory.highWater
     reserve = directory.reserve
     guard let lock = try locks.acquire(.store, .shared, timeoutSeconds: configuration.lockTimeoutSeconds) else {
-      throw StoreError(.busy, "'\(path)': its index is being made anew")
+      throw StoreError(.busy, "'\(path)': its index is being rebuilt or compacted")
     }
     segmentDirectory = try directory.openSegments()
     reader = SegmentReader(
