@@ -67,7 +67,7 @@ import Testing
         "2", "--operations", "10", "--runs", "1")
       #expect(
         figures.keys.sorted() == [
-          "churn", "churn_delete", "churn_end", "churn_moved", "churn_put", "churn_put_median", "compaction",
+          "churn", "churn_delete", "churn_end", "churn_put", "churn_put_median", "compaction",
           "delete_large", "delete_large_answer", "delete_tree", "latency_get_process", "latency_get_thread",
           "latency_put_process", "latency_put_thread", "punched_extents", "read_punched", "unlink_punched",
         ])

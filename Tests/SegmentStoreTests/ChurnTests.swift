@@ -7,8 +7,7 @@ import Testing
 
 /// Random work on a store of small segments, beside a model of what it must have.
 ///
-/// `PFS_TEST_SEED` gives the first seed, `PFS_TEST_CHURN_SEEDS` how many are tried: each way of writing has one, unless it
-/// says otherwise.
+/// `PFS_TEST_SEED` gives the first seed, `PFS_TEST_CHURN_SEEDS` how many are tried with each way of writing.
 @Suite("Churn") struct ChurnTests {
   private static var seedCount: Int {
     ProcessInfo.processInfo.environment["PFS_TEST_CHURN_SEEDS"].flatMap { Int($0) } ?? 1
@@ -56,34 +55,6 @@ extension ChurnTests {
   }
 }
 
-/// A file as it was stored: its bytes follow from the rest.
-private struct Content: Hashable, Sendable {
-  let name: String
-  let seed: UInt64
-  let byteCount: Int
-
-  init(_ name: String, _ generator: inout SeededGenerator, byteCount: Int? = nil) {
-    self.name = name
-    seed = generator.next()
-    let largest = [100, 5000, 5000, 40_000, 40_000, 250_000][generator.below(6)]
-    self.byteCount = byteCount ?? generator.below(largest + 1)
-  }
-
-  var bytes: [UInt8] {
-    seed.isMultiple(of: 2) ? noise(byteCount, seed: seed) : Corpus(seed: seed).bytes(byteCount)
-  }
-}
-
-/// Small stores, of which no two have segments of one size.
-private func churnedStore(
-  _ directory: TemporaryDirectory, _ mode: WriteMode, _ generator: inout SeededGenerator
-) throws -> StoreFixture {
-  let segmentByteCount = (1 << 16) << generator.below(3)
-  return try StoreFixture(directory, configuration: mode.configuration(memoryByteCount: 8 << 20, workerCount: 2)) {
-    $0.segmentByteCount = segmentByteCount
-  }
-}
-
 /// One step after the other.
 private final class Churn {
   let seed: UInt64
@@ -91,9 +62,9 @@ private final class Churn {
   private var generator: SeededGenerator
   private let directory: TemporaryDirectory
   private let fixture: StoreFixture
-  private var files: [FileID: Content] = [:]
+  private var files: [FileID: ChurnContent] = [:]
   /// Puts that were interrupted and can be gone on with.
-  private var halves: [FileID: Content] = [:]
+  private var halves: [FileID: ChurnContent] = [:]
 
   init(seed: UInt64, _ mode: WriteMode) throws {
     self.seed = seed
@@ -145,8 +116,8 @@ private final class Churn {
   // MARK: Puts
 
   /// Few names, so that many files are versions of others.
-  private func content(byteCount: Int? = nil) -> Content {
-    Content("name \(generator.below(20))", &generator, byteCount: byteCount)
+  private func content(byteCount: Int? = nil) -> ChurnContent {
+    ChurnContent("name \(generator.below(20))", &generator, byteCount: byteCount)
   }
 
   private func put() throws {
@@ -159,7 +130,7 @@ private final class Churn {
     let group = fixture.store.beginGroup()
     let isPublished = generator.below(4) > 0
     note("put a group, published: \(isPublished)")
-    var contents: [FileID: Content] = [:]
+    var contents: [FileID: ChurnContent] = [:]
     for _ in 0..<(1 + generator.below(5)) {
       let content = content()
       contents[try group.put(.file(makeSource(of: content)), as: fileName(content.name))] = content
@@ -181,7 +152,7 @@ private final class Churn {
   }
 
   private func interruptPut() throws {
-    let content = Content("half \(log.count)", &generator, byteCount: 500_000 + generator.below(400_000))
+    let content = ChurnContent("half \(log.count)", &generator, byteCount: 500_000 + generator.below(400_000))
     note("interrupt the put of \(content)")
     if let id = try put(content, Churn.resuming, cancelledAfter: generator.below(content.byteCount)) {
       files[id] = content
@@ -206,7 +177,7 @@ private final class Churn {
   }
 
   /// - Returns: Nil when it was cancelled in time.
-  private func put(_ content: Content, _ options: PutOptions, cancelledAfter byteCount: Int?) throws -> FileID? {
+  private func put(_ content: ChurnContent, _ options: PutOptions, cancelledAfter byteCount: Int?) throws -> FileID? {
     let source = try makeSource(of: content)
     let cancellation = Cancellation()
     let done = Monitor(0)
@@ -228,7 +199,7 @@ private final class Churn {
     do { return try body() } catch let error as StoreError where error.code == .cancelled { return nil }
   }
 
-  private func makeSource(of content: Content) throws -> FilePath {
+  private func makeSource(of content: ChurnContent) throws -> FilePath {
     let path = directory.path(of: "source")
     try FilesOnDisk.write(content.bytes, to: path)
     return FilePath(path)
@@ -259,9 +230,6 @@ private final class Churn {
       let plan = try CompactionPlan(fixture.store)
       try require(plan.empty.isEmpty, "left empty: \(plan.empty)")
       if plan.chosen(ratio: ratio).isEmpty { return }
-      note(
-        "DEBUG \(try fixture.store.segmentEntries().map { "\n    \($0.id): \($0.entry)" }.joined()) \n CAND \(plan.candidates)"
-      )
     }
     try require(roundCount == 1, "still something to do after \(roundCount) compactions")
   }
@@ -344,81 +312,5 @@ private final class Churn {
 
   private func checkBytes() throws {
     for (id, content) in files { try require(try fixture.get(id) == content.bytes, "file \(id) has other bytes") }
-  }
-}
-
-/// Threads that work each with files of its own, while one compacts: itself, or by the command, in another process.
-private enum ChurnBesideCompaction {
-  private static let workerCount = 3
-
-  static func run(seed: UInt64, _ mode: WriteMode) throws {
-    let directory = try TemporaryDirectory(isInMemory: true)
-    var generator = SeededGenerator(seed: seed)
-    let fixture = try churnedStore(directory, mode, &generator)
-    let (store, path) = (fixture.store, fixture.path)
-    let files = Monitor<[FileID: Content]>([:])
-    let runningCount = Monitor(workerCount)
-    try Watchdog.run(threads: workerCount + 1, "seed \(seed)") { thread in
-      if thread < workerCount {
-        defer { runningCount.withLock { $0 -= 1 } }
-        let own = try work(SeededGenerator(seed: seed &* 10 + UInt64(thread)), store, directory)
-        files.withLock { $0.merge(own) { $1 } }
-      } else {
-        while runningCount.withLock({ $0 > 0 }) { try compactAll(store, path, inProcess: seed.isMultiple(of: 2)) }
-      }
-    }
-    let expected = files.withLock { $0 }
-    try check(expected, fixture)
-    try fixture.rebuild()
-    try check(expected, fixture)
-    try fixture.finish()
-  }
-
-  private static func compactAll(_ store: Store, _ path: FilePath, inProcess isInProcess: Bool) throws {
-    var options = CompactionOptions()
-    options.targetRatio = 1
-    if isInProcess {
-      _ = try store.compact(options)
-    } else {
-      let command = Command(
-        Sandbox.executable, ["--store", path.description, "compact", "--target", "1"], environment: [:],
-        workingDirectory: BytePath(path.description))
-      let result = try command.run()
-      if result.exitStatus != 0 { throw TestFailure("\(result)") }
-    }
-  }
-
-  /// - Returns: The files that are left.
-  private static func work(
-    _ generator: SeededGenerator, _ store: Store, _ directory: TemporaryDirectory
-  ) throws -> [FileID: Content] {
-    var generator = generator
-    var files: [FileID: Content] = [:]
-    for _ in 0..<80 {
-      let id = files.keys.sorted().randomElement(using: &generator)
-      switch (generator.below(5), id) {
-      case (2, let id?):
-        let content = files[id]
-        let bytes = try store.bytes(of: id, in: directory)
-        if bytes != content?.bytes { throw TestFailure("file \(id) has other bytes") }
-      case (3, let id?), (4, let id?):
-        try store.delete(id)
-        files[id] = nil
-      default:
-        let content = Content("name \(generator.below(20))", &generator)
-        files[try store.put(content.bytes, as: content.name, in: directory).id] = content
-      }
-    }
-    return files
-  }
-
-  private static func check(_ files: [FileID: Content], _ fixture: StoreFixture) throws {
-    let listed = Dictionary(
-      uniqueKeysWithValues: try fixture.store.allFiles().map { ($0.id, $0.name.description) })
-    if listed != files.mapValues(\.name) { throw TestFailure("listed: \(listed), stored: \(files)") }
-    for (id, content) in files where try fixture.get(id) != content.bytes {
-      throw TestFailure("file \(id) has other bytes")
-    }
-    try fixture.store.checkInvariants()
   }
 }

@@ -8,7 +8,8 @@ struct ChurnedStore: Sendable {
   private let name: String
 
   /// Makes a store, with segments and workers as they are wanted.
-  init(_ name: String, _ settings: ChurnSettings, _ run: BenchRun) throws(BenchFailure) {
+  /// - Parameter compacting: whether it compacts itself, as it does for those who do not say.
+  init(_ name: String, _ settings: ChurnSettings, compacting: Bool = false, _ run: BenchRun) throws(BenchFailure) {
     self.run = run
     self.name = name
     let path = run.workspace.file(name)
@@ -19,6 +20,7 @@ struct ChurnedStore: Sendable {
       try Store.create(at: path, options)
       var configuration = Store.Configuration()
       configuration.workerCount = run.settings.workerCount
+      configuration.compactsInBackground = compacting
       return try Store(at: path, configuration)
     }
   }

@@ -33,8 +33,10 @@ struct LargeDelete: Sendable {
       figures.add("delete_large_answer", run: runNumber, answer)
       try run.workspace.remove("store")
       try run.note(
-        "run \(runNumber)/\(run.settings.runCount), delete of \(size): \(FixedPoint.text(times.value, decimals: 1)) ms, "
-          + "rm: \(FixedPoint.text(times.peer, decimals: 1)) ms, answer: \(FixedPoint.text(answer, decimals: 1)) ms")
+        "run \(runNumber)/\(run.settings.runCount), delete of \(size): "
+          + "\(FixedPoint.text(times.value, decimals: 1)) ms, "
+          + "rm: \(FixedPoint.text(times.peer, decimals: 1)) ms, answer: \(FixedPoint.text(answer, decimals: 1)) ms"
+      )
     }
   }
 
@@ -52,9 +54,11 @@ struct LargeDelete: Sendable {
     try BenchFailure.translating { () throws(StoreError) in
       let store = try Store(at: store)
       var milliseconds = 0.0
+      var options = DeleteOptions()
+      options.waitsForSpace = false
       for file in try store.files(named: FileName(Array("answered".utf8))) {
         let start = MonotonicClock.seconds()
-        try store.delete(file.id)
+        try store.delete(file.id, options)
         milliseconds = (MonotonicClock.seconds() - start) * 1000
       }
       try store.close()

@@ -3,8 +3,8 @@ import Console
 import SegmentStore
 import StorageIO
 
-/// Random puts and deletes for many times what is alive, while whatever crosses a bound is compacted beside them, as a
-/// process does that lives long. The disk is looked at after every operation.
+/// Random puts and deletes for many times what is alive, while the store compacts itself beside them, as it does in a
+/// process that lives long. The disk is looked at after every operation.
 struct RandomChurn: Sendable {
   private static let sourceByteCounts = 10...22
   private static let sourceCount = 48
@@ -23,21 +23,14 @@ struct RandomChurn: Sendable {
       sources.append((try run.makeSource("source-\(number)", byteCount: byteCount, section: number), byteCount))
     }
     for runNumber in 1...run.settings.runCount {
-      let store = try ChurnedStore("churned", settings, run)
-      let compactor = BoundCompactor(store)
+      let store = try ChurnedStore("churned", settings, compacting: true, run)
       var state = ChurnState(random: random, segmentByteCount: settings.segmentByteCount)
-      do throws(BenchFailure) {
-        while state.putByteCount < settings.timesCount * settings.liveByteCount {
-          try run.interruption.check()
-          try step(&state, store, sources)
-          compactor.look(at: try state.look(at: store))
-        }
-      } catch {
-        compactor.end()
-        throw error
+      while state.putByteCount < settings.timesCount * settings.liveByteCount {
+        try run.interruption.check()
+        try step(&state, store, sources)
+        try state.look(at: store)
       }
-      let movedByteCount = try compactor.finish()
-      add(state, movedByteCount, run: runNumber, to: &figures)
+      add(state, run: runNumber, to: &figures)
       try store.remove()
       let worst = FixedPoint.text(state.worstRatio, decimals: 3)
       try run.note("run \(runNumber)/\(run.settings.runCount), churn: at most \(worst) bytes of disk for each alive")
@@ -51,16 +44,14 @@ struct RandomChurn: Sendable {
       Figure(
         "churn", "\(times) of puts and deletes: most of (disk - a segment) / live", .times, target: .atMost(1.2)))
     figures.declare(Figure("churn_end", "the same at the end, segment included", .times))
-    figures.declare(Figure("churn_moved", "bytes moved by compaction for each that was put", .times))
     figures.declare(Figure("churn_put_median", "put while churning, median", .milliseconds))
     figures.declare(Figure("churn_put", "put while churning, p99", .milliseconds))
     figures.declare(Figure("churn_delete", "delete while churning, p99", .milliseconds))
   }
 
-  private func add(_ state: ChurnState, _ movedByteCount: Int, run runNumber: Int, to figures: inout FigureSet) {
+  private func add(_ state: ChurnState, run runNumber: Int, to figures: inout FigureSet) {
     figures.add("churn", run: runNumber, state.worstRatio)
     figures.add("churn_end", run: runNumber, state.lastRatio)
-    figures.add("churn_moved", run: runNumber, Double(movedByteCount) / Double(max(1, state.putByteCount)))
     figures.add("churn_put_median", run: runNumber, Spread(state.putMilliseconds)?.median ?? 0)
     figures.add("churn_put", run: runNumber, state.putMilliseconds.percentile(99))
     figures.add("churn_delete", run: runNumber, state.deleteMilliseconds.percentile(99))
@@ -105,83 +96,14 @@ private struct ChurnState {
     self.segmentByteCount = segmentByteCount
   }
 
-  /// - Returns: Bytes of the segments on disk beyond the one that a writer may have open, for each that is alive.
-  mutating func look(at store: ChurnedStore) throws(BenchFailure) -> Double {
+  /// Compares what the segments take with what is alive in them; the one that a writer may have open is not counted.
+  mutating func look(at store: ChurnedStore) throws(BenchFailure) {
     let spaces = try BenchFailure.translating { () throws(StoreError) in try store.store.segmentSpaces() }
     let diskByteCount = spaces.reduce(0) { sum, space in sum + space.diskByteCount }
     let liveByteCount = Double(max(1, spaces.reduce(0) { sum, space in sum + space.liveByteCount }))
     let ratio = Double(max(0, diskByteCount - segmentByteCount)) / liveByteCount
     worstRatio = max(worstRatio, ratio)
     lastRatio = Double(diskByteCount) / liveByteCount
-    return ratio
-  }
-}
-
-/// Compacts a store on a thread of its own whenever a bound is crossed.
-private final class BoundCompactor: Sendable {
-  /// From here on something is done, so that the bound of the store is never met.
-  private static let startRatio = 1.1
-  /// The whole of the store, and of it the segment that is being written, too.
-  private static let targetRatio = 1.05
-
-  private struct State {
-    var isWanted = false
-    var isOver = false
-    var isEnded = false
-    var movedByteCount = 0
-    var failure: BenchFailure?
-  }
-
-  private let state = Monitor(State())
-
-  init(_ store: ChurnedStore) {
-    let state = state
-    do throws(SystemCallFailure) {
-      _ = try SystemThread {
-        while BoundCompactor.waitForWork(state) {
-          do throws(BenchFailure) {
-            let summary = try store.compact(to: BoundCompactor.targetRatio)
-            state.withLock { $0.movedByteCount += summary.movedByteCount }
-          } catch {
-            state.withLock { $0.failure = $0.failure ?? error }
-          }
-        }
-        state.withLock { $0.isEnded = true }
-      }
-    } catch {
-      state.withLock { state in
-        state.failure = BenchFailure(.failed, error.description)
-        state.isEnded = true
-      }
-    }
-  }
-
-  private static func waitForWork(_ state: Monitor<State>) -> Bool {
-    state.wait { state -> Bool? in
-      if state.isOver { return false }
-      guard state.isWanted else { return nil }
-      state.isWanted = false
-      return true
-    }
-  }
-
-  func look(at ratio: Double) {
-    if ratio > BoundCompactor.startRatio { state.withLock { $0.isWanted = true } }
-  }
-
-  /// Returns when nothing is compacted any more.
-  func end() {
-    state.withLock { $0.isOver = true }
-    state.wait { $0.isEnded ? () : nil }
-  }
-
-  /// - Returns: The bytes that were moved.
-  func finish() throws(BenchFailure) -> Int {
-    end()
-    return try state.withLock { (state) throws(BenchFailure) in
-      if let failure = state.failure { throw failure }
-      return state.movedByteCount
-    }
   }
 }
 
