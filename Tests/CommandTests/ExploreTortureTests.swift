@@ -56,13 +56,16 @@ import Testing
     #expect(lines.contains { $0.hasPrefix("violation\t") }, "\(lines)")
   }
 
-  private static let compacting = "1/init,batch,put:a:large,put:b:large,delete:a,compact"
+  /// Of a full segment every other file is deleted; what is left of it is moved by the operation number 29.
+  private static let compacting =
+    "1/init," + String(repeating: "put:a:small,put:b:small,", count: 9) + "put:c:large,"
+    + String(repeating: "delete:b,", count: 9) + "compact"
 
   @Test("has compactions move something, and finds nothing in what a loss of power leaves of them")
   func compactions() throws {
-    let lines = try lines(of: "--workload", ExploreTortureTests.compacting, "--from", "5", "--states", "96")
+    let lines = try lines(of: "--workload", ExploreTortureTests.compacting, "--from", "29", "--states", "96")
     let moved = lines.first { $0.hasSuffix("\tbytes moved by compactions") }?.split(separator: "\t")[1]
-    #expect(try #require(moved.flatMap { Int($0) }) > 50_000, "\(lines)")
+    #expect(try #require(moved.flatMap { Int($0) }) > 20_000, "\(lines)")
     #expect(lines.contains("count\t1\tcompactions that moved something"), "\(lines)")
     #expect(!lines.contains { $0.hasPrefix("violation\t") }, "\(lines)")
   }
@@ -72,7 +75,8 @@ import Testing
     arguments: [".seg", "data.mdb", "segments/."])
   func blindCompactions(spot: String) throws {
     let lines = try lines(
-      of: "--workload", ExploreTortureTests.compacting, "--from", "5", "--states", "400", "--stop", "1", "--blind", spot
+      of: "--workload", ExploreTortureTests.compacting, "--from", "29", "--states", "400", "--stop", "1", "--blind",
+      spot
     )
     #expect(lines.contains { $0.hasPrefix("violation\t") }, "\(lines)")
   }

@@ -51,7 +51,9 @@ struct Workload: Hashable, Sendable {
   private static let worn: [[StoreOperation]] = [
     [.put(name: "a", .tiny), .put(name: "b", .large), .delete(name: "b")],
     [.batch, .put(name: "a", .large), .put(name: "b", .large), .delete(name: "a")],
-    [.put(name: "c", .empty), .put(name: "a", .small), .put(name: "b", .large), .batch, .delete(name: "b")],
+    // Many that are alive among as many that are not.
+    [StoreOperation](repeating: .put(name: "a", .small), count: 9).flatMap { [$0, .put(name: "b", .small)] }
+      + [.put(name: "c", .large)] + [StoreOperation](repeating: .delete(name: "b"), count: 9),
     [
       .put(name: "c", .large), .put(name: "b", .sparse), .put(name: "a", .large), .delete(name: "c"),
       .delete(name: "b"),
