@@ -44,8 +44,6 @@ public enum Mutant: String, CaseIterable, Sendable {
   case reusePartIDs = "M10-reuse-part-ids"
   /// M19: segments are compacted that a running put has records in, which the index does not name yet.
   case compactOwnedSegments = "M19-compact-owned-segments"
-  /// That a segment holds manifests which were moved out of it is not noted.
-  case forgetMovedManifests = "forget-moved-manifests"
   /// The copies of records stay in the segment when no index names them, as one of their files was deleted meanwhile.
   case keepUnnamedCopies = "keep-unnamed-copies"
   /// A copy takes the place of its record whatever became of its file meanwhile.

@@ -1,5 +1,4 @@
 import LMDB
-import Mutants
 import StorageIO
 
 /// The segments of a store: id -> state, owner, bytes used and bytes alive.
@@ -92,7 +91,6 @@ struct SegmentRegistry: Sendable {
 
   /// Notes that a segment holds first copies of manifests that were moved.
   func noteMovedManifests(in id: SegmentID, in transaction: borrowing WriteTransaction) throws(StoreError) {
-    if Mutant.forgetMovedManifests.isActive { return }
     var entry = try existing(id, in: transaction)
     entry.holdsMovedManifests = true
     try set(id, entry, in: transaction)

@@ -25,7 +25,7 @@ extension Mutant {
     // Those that need no loss of power are seen where processes are killed, too.
     case .punchBeforeDelete, .trustTail:
       [MutantTrial("explore", 2000), MutantTrial("kill", 400), MutantTrial("explore", 6000)]
-    case .removeBeforeMove, .forgetMovedManifests:
+    case .removeBeforeMove:
       [MutantTrial("explore", 2000), MutantTrial("kill", 400), MutantTrial("explore", 6000)]
     case .noSegmentSync, .syncAfterCommit, .noDirectorySync, .noIndexSync, .makeStoreInPlace, .noParentSyncAtInit,
       .noSegmentNameSync:
