@@ -26,22 +26,11 @@ import Testing
     try fixture.store.delete(filler.id)
     try fixture.reopen()
 
-    let store = fixture.store
-    let contents = try SegmentContents(
-      first, in: store.segmentDirectory, storePrefix: store.superblock.uuid.prefix)
-    let commit = try store.index.read { (transaction) throws(StoreError) in
-      try store.index.files.file(moved.id, in: transaction)?.commit
-    }
-    var records: [RecordHeader] = []
-    try contents.forEachRecord { (record) throws(StoreError) in
-      if record.file == moved.id || record.kind == .commit && record.sequence == commit { records.append(record) }
-    }
-    var move = RecordMove(store, try store.writerSession(), bytesPerSecond: nil, Cancellation())
-    try move.move(records)
-    #expect(try manifestSegment(of: moved.id, in: store) != first)
+    try move(moved.id, outOf: first, in: fixture.store)
+    #expect(try manifestSegment(of: moved.id, in: fixture.store) != first)
     #expect(try fixture.get(moved.id) == noise(3000, seed: 1))
 
-    try store.delete(moved.id)
+    try fixture.store.delete(moved.id)
     try fixture.reopen()
     try fixture.store.checkInvariants()
     try fixture.store.close()
@@ -52,6 +41,21 @@ import Testing
     #expect(try rebuilt.allFiles().contains { $0.id == kept.id })
     try rebuilt.checkInvariants()
     try rebuilt.close()
+  }
+
+  /// Moves all records of one file. Nothing of the store is referred to afterwards: it is about to be closed.
+  private func move(_ id: FileID, outOf segment: SegmentID, in store: Store) throws {
+    let contents = try SegmentContents(segment, in: store.segmentDirectory, storePrefix: store.superblock.uuid.prefix)
+    let index = try store.index
+    let commit = try index.read { (transaction) throws(StoreError) in
+      try index.files.file(id, in: transaction)?.commit
+    }
+    var records: [RecordHeader] = []
+    try contents.forEachRecord { (record) throws(StoreError) in
+      if record.file == id || record.kind == .commit && record.sequence == commit { records.append(record) }
+    }
+    var move = RecordMove(store, try store.writerSession(), bytesPerSecond: nil, Cancellation())
+    try move.move(records)
   }
 
   private func manifestSegment(of id: FileID, in store: Store) throws -> SegmentID {
