@@ -9,8 +9,8 @@ enum ChurnCommand {
     usages: ["pfs-bench churn [OPTIONS]"],
     summary: """
       Measures delete of a large file and of a tree beside rm of the same; the disk space and the latencies of random \
-      puts and deletes for many times the size of a store; compaction beside a copy of a file; small gets and puts while \
-      a compaction runs beside the same without one; and segments with many holes beside segments with none.
+      puts and deletes for many times the size of a store; compaction beside a copy of a file; small gets and puts \
+      beside a compaction and without one; and segments with many holes beside segments with none.
       """,
     sections: [CommandHelp.Section("Options", table)],
     notes: ["Needs some three times SIZE on the file system of DIR, and as much memory, so that all of it is cached."])

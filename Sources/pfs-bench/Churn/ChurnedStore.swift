@@ -64,6 +64,19 @@ struct ChurnedStore: Sendable {
     try BenchFailure.translating { () throws(StoreError) in try store.delete(id) }
   }
 
+  /// Deletes many files, which share commits.
+  func delete(_ files: [StoredFile]) throws(BenchFailure) {
+    let failure = Monitor<StoreError?>(nil)
+    try BenchFailure.translating { () throws(StoreError) in
+      _ = try store.delete(
+        produce: { (handOver: (StoredFile) throws(StoreError) -> Void) throws(StoreError) in
+          for file in files { try handOver(file) }
+        },
+        onFailed: { _, error in failure.withLock { $0 = $0 ?? error } })
+      if let error = failure.withLock({ $0 }) { throw error }
+    }
+  }
+
   /// Reads a file to its end, every byte verified.
   func get(_ id: FileID, to output: File) throws(BenchFailure) {
     try BenchFailure.translating { () throws(StoreError) in _ = try store.get(id, to: .stream(output)) }
@@ -84,10 +97,10 @@ struct ChurnedStore: Sendable {
 }
 
 extension BenchRun {
-  /// Makes a file of bytes that are as the corpus has them from `section` on.
-  func makeSource(_ name: String, byteCount: Int, section: Int = 0) throws(BenchFailure) -> FilePath {
+  /// Makes a file of the first bytes of the corpus, which come again after 4 MiB.
+  func makeSource(_ name: String, byteCount: Int) throws(BenchFailure) -> FilePath {
     let path = workspace.file(name)
-    let bytes = Array(BenchCorpus(.compressible, seed: settings.seed).section(section).prefix(byteCount))
+    let bytes = Array(BenchCorpus(.compressible, seed: settings.seed).section(0).prefix(byteCount))
     try BenchFailure.translating { () throws(SystemCallFailure) in
       let file = try File.open(path, [.write, .createNew])
       for offset in stride(from: 0, to: byteCount, by: bytes.count) {

@@ -25,11 +25,10 @@ struct CompactionLatency: Sendable {
       }
     }
     let small = try run.makeSource("small", byteCount: ChurnSettings.smallFileByteCount)
-    let bulk = try run.makeSource("bulk", byteCount: settings.segmentByteCount / 64)
     for runNumber in 1...run.settings.runCount {
       for compactor in Compactor.allCases {
-        let store = try ChurnedStore("compacted", settings, run)
-        let ground = try Ground(store, small: small, bulk: bulk, settings)
+        let thinned = try ThinnedStore(settings, run)
+        let ground = Ground(thinned: thinned, small: small, smallFiles: try thinned.store.put(small, count: 64))
         let idle = { () throws(BenchFailure) in try operate(ground, compactor: nil) }
         let busy = { () throws(BenchFailure) in try operate(ground, compactor: compactor) }
         let isIdleFirst = runNumber.isMultiple(of: 2)
@@ -45,10 +44,10 @@ struct CompactionLatency: Sendable {
             "run \(runNumber)/\(run.settings.runCount), \(name): \(FixedPoint.text(both.value, decimals: 2)) ms, idle: "
               + "\(FixedPoint.text(both.peer, decimals: 2)) ms")
         }
-        try store.remove()
+        try thinned.remove()
       }
     }
-    try run.workspace.remove("small", "bulk")
+    try run.workspace.remove("small")
   }
 
   /// As many gets and puts, in turn, as are wanted; beside a compaction only those count that had one beside them.
@@ -85,13 +84,13 @@ struct CompactionLatency: Sendable {
     return latencies
   }
 
-  /// One compaction after the other; before each a little is deleted in every segment, so that all of it has to move.
+  /// One compaction after the other; before each so much dies in every segment that all of it has to move.
   private func compact(_ ground: Ground, _ compactor: Compactor, _ compactions: Compactions) throws(BenchFailure) {
     while !compactions.isStopped {
-      try ground.thinOut()
+      try ground.thinned.thinOut()
       try compactions.mark { () throws(BenchFailure) in
         switch compactor {
-        case .thread: try ground.store.compact(to: 1)
+        case .thread: _ = try ground.store.compact(to: 1)
         case .process: _ = try run.program.run(["compact", "--target", "1"], store: ground.store.path)
         }
       }
@@ -105,38 +104,12 @@ private struct Latencies: Sendable {
 }
 
 /// A store with much to move in it, and small files to get.
-private final class Ground: Sendable {
-  /// Segments have 64 bulk files, of which the next of so many goes before each compaction.
-  private static let share = 24
-  private static let smallFileCount = 64
-
-  let store: ChurnedStore
+private struct Ground: Sendable {
+  let thinned: ThinnedStore
   let small: FilePath
   let smallFiles: [FileID]
-  private let bulk: FilePath
-  private let bulkCount: Int
-  private let bulkFiles: Monitor<[FileID]>
 
-  init(_ store: ChurnedStore, small: FilePath, bulk: FilePath, _ settings: ChurnSettings) throws(BenchFailure) {
-    self.store = store
-    self.small = small
-    self.bulk = bulk
-    smallFiles = try store.put(small, count: Ground.smallFileCount)
-    bulkCount = 64 * (settings.liveByteCount / settings.segmentByteCount)
-    bulkFiles = Monitor(try store.put(bulk, count: bulkCount))
-  }
-
-  /// Deletes one in so many of the bulk files, and stores new ones where half are gone.
-  func thinOut() throws(BenchFailure) {
-    var files = bulkFiles.withLock { $0 }
-    if files.count < bulkCount / 2 { files += try store.put(bulk, count: bulkCount - files.count) }
-    var kept: [FileID] = []
-    for (number, id) in files.enumerated() {
-      if number % Ground.share == 0 { try store.delete(id) } else { kept.append(id) }
-    }
-    let rest = kept
-    bulkFiles.withLock { $0 = rest }
-  }
+  var store: ChurnedStore { thinned.store }
 }
 
 /// When compactions ran, for those who were beside them.

@@ -15,18 +15,16 @@ struct CompactionSpeed: Sendable {
       Figure(
         "compaction", "compaction of \(ByteSize.text(settings.liveByteCount))", .gigabytesPerSecond,
         beside: "file copy and sync", target: .atLeastRatio(0.6)))
-    let fileByteCount = settings.segmentByteCount / 64
-    let source = try run.makeSource("source", byteCount: fileByteCount)
     for runNumber in 1...run.settings.runCount {
-      let store = try ChurnedStore("compacted", settings, run)
-      let ids = try store.put(source, count: 2 * settings.liveByteCount / fileByteCount)
-      for (number, id) in ids.enumerated() where number % 2 == 1 { try store.delete(id) }
+      let store = try ThinnedStore(settings, run)
+      try store.thinOut()
       let original = try run.makeSource("original", byteCount: settings.liveByteCount)
       let speeds = try alternating(
         runNumber,
         { () throws(BenchFailure) in
           let start = MonotonicClock.seconds()
-          let movedByteCount = try store.compact(to: 1).movedByteCount
+          let movedByteCount = try store.store.compact(to: 1).movedByteCount
+          guard movedByteCount > 0 else { throw BenchFailure(.failed, "the compaction found nothing to move") }
           return Double(movedByteCount) / 1e9 / (MonotonicClock.seconds() - start)
         }, { () throws(BenchFailure) in try copySpeed(original) })
       figures.add("compaction", run: runNumber, speeds)
@@ -36,7 +34,6 @@ struct CompactionSpeed: Sendable {
         "run \(runNumber)/\(run.settings.runCount), compaction: \(FixedPoint.text(speeds.value, decimals: 2)) GB/s, "
           + "copy: \(FixedPoint.text(speeds.peer, decimals: 2)) GB/s")
     }
-    try run.workspace.remove("source")
   }
 
   /// GB a second.

@@ -7,7 +7,7 @@ import StorageIO
 /// process that lives long. The disk is looked at after every operation.
 struct RandomChurn: Sendable {
   private static let sourceByteCounts = 10...22
-  private static let sourceCount = 48
+  private static let sourceCount = 24
 
   let settings: ChurnSettings
   let run: BenchRun
@@ -20,7 +20,7 @@ struct RandomChurn: Sendable {
       // As many between 1 and 2 KiB as between 2 and 4 MiB.
       let exponent = RandomChurn.sourceByteCounts.lowerBound + number % (RandomChurn.sourceByteCounts.count - 1)
       let byteCount = min((1 << exponent) + random.below(1 << exponent), settings.segmentByteCount)
-      sources.append((try run.makeSource("source-\(number)", byteCount: byteCount, section: number), byteCount))
+      sources.append((try run.makeSource("source-\(number)", byteCount: byteCount), byteCount))
     }
     for runNumber in 1...run.settings.runCount {
       let store = try ChurnedStore("churned", settings, compacting: true, run)
