@@ -64,6 +64,9 @@ final class IndexWriter: Sendable {
     if let error = poison.withLock({ $0 }) { throw error }
   }
 
+  /// Makes every later job fail with `error`, or with the first of such errors.
+  func stopWriting(because error: StoreError) { poison.withLock { $0 = $0 ?? error } }
+
   /// Waits for the jobs that were given so far and ends the thread.
   func close() {
     state.withLock { $0.isClosed = true }

@@ -15,6 +15,8 @@ struct Compaction {
   /// Claimed, and not done with.
   private var victims: [SegmentID] = []
   private(set) var removedSegmentCount = 0
+  /// Segments in which not all was found that is alive.
+  private var unreadable: Set<SegmentID> = []
 
   private static let pageRecordCount = 1024
 
@@ -26,7 +28,7 @@ struct Compaction {
   }
 
   var movedByteCount: Int { move.movedByteCount }
-  var damagedSegments: Set<SegmentID> { Set(move.damaged.map(\.segment)) }
+  var damagedSegments: Set<SegmentID> { unreadable.union(move.damaged.map(\.segment)) }
 
   /// Makes those of `wanted` this writer's that are nobody's, all at once: an open one would else be appended to.
   mutating func claim(_ wanted: [SegmentID]) throws(StoreError) {
@@ -56,7 +58,12 @@ struct Compaction {
     defer { letGo(of: victims) }
     while let victim = victims.first {
       try cancellation.check()
-      try store.usingReserve { () throws(StoreError) in try moveRecords(of: victim) }
+      do throws(StoreError) {
+        try store.usingReserve { () throws(StoreError) in try moveRecords(of: victim) }
+        if try hasMore(victim) { unreadable.insert(victim) }
+      } catch  where error.code == .corrupt {
+        unreadable.insert(victim)
+      }
       letGo(of: [victim])
       victims.removeFirst()
       releaseFullSegments()
@@ -77,17 +84,30 @@ struct Compaction {
     try move.move(page)
   }
 
+  /// Whether something in the segment is alive that is not about to go or to be published.
+  private func hasMore(_ victim: SegmentID) throws(StoreError) -> Bool {
+    let index = try store.index
+    return try index.read { (transaction) throws(StoreError) in
+      guard let entry = try index.segments.segment(victim, in: transaction), entry.liveByteCount > 0 else {
+        return false
+      }
+      return try index.files.unfinishedFiles(in: transaction).isEmpty
+    }
+  }
+
   /// Leaves segments to themselves, and removes those in which nothing is alive. What fails here the next open does.
   private mutating func letGo(of segments: [SegmentID]) {
     if segments.isEmpty { return }
     let writer = session.writer
     do throws(StoreError) {
       let index = try store.index
-      try session.perform(
-        IndexJob { (transaction, _) throws(StoreError) in
-          try index.segments.disown(Set(segments), by: writer, in: transaction)
-        })
-      try Reclamation(store: store, perform: session.perform).removeEmptySegments(Set(segments))
+      try store.usingReserve { () throws(StoreError) in
+        try session.perform(
+          IndexJob { (transaction, _) throws(StoreError) in
+            try index.segments.disown(Set(segments), by: writer, in: transaction)
+          })
+        try Reclamation(store: store, perform: session.perform).removeEmptySegments(Set(segments))
+      }
       removedSegmentCount += try index.read { (transaction) throws(StoreError) in
         var count = 0
         for id in segments where try index.segments.segment(id, in: transaction) == nil { count += 1 }

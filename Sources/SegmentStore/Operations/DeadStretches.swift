@@ -72,7 +72,7 @@ struct DeadStretches {
         found += try deadRecords(in: gap, bytes)
       } else {
         found += try deadRecords(in: gap.prefix(DeadStretches.reachByteCount), bytes)
-        found += try deadRecords(in: gap.suffix(DeadStretches.reachByteCount), bytes)
+        found += try deadRecords(in: gap.suffix(DeadStretches.reachByteCount), beginsAtRecord: false, bytes)
       }
       gapStart = max(gapStart, extent.upperBound)
     }
@@ -80,13 +80,18 @@ struct DeadStretches {
   }
 
   /// The dead records in a range of bytes, those that lie in it as a whole, and what is left of others: nothing but zeros.
-  private func deadRecords(in range: Range<Int>, _ bytes: SegmentBytes) throws(StoreError) -> [Range<Int>] {
+  /// - Parameter beginsAtRecord: false where the range may begin inside a record, which may end in zeros and be alive.
+  private func deadRecords(
+    in range: Range<Int>, beginsAtRecord: Bool = true, _ bytes: SegmentBytes
+  ) throws(StoreError) -> [Range<Int>] {
     var headers: [RecordHeader] = []
     var zeros: [Range<Int>] = []
     var offset = (range.lowerBound + Format.alignment - 1) & ~(Format.alignment - 1)
     while offset < range.upperBound {
       let header = try bytes.nextRecord(from: offset, upTo: range.upperBound)
-      zeros += try zeroRanges(in: offset..<(header?.offset ?? range.upperBound), bytes)
+      if beginsAtRecord || !headers.isEmpty {
+        zeros += try zeroRanges(in: offset..<(header?.offset ?? range.upperBound), bytes)
+      }
       guard let header else { break }
       headers.append(header)
       offset = header.location.end

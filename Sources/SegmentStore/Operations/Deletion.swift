@@ -88,6 +88,13 @@ final class Deletion {
     let files = group
     (group, groupPartCount) = ([], 0)
     if files.isEmpty { return }
+    try deleteLocked(files)
+    if busy.count > Self.maximumBusyCount { try deleteBusy() }
+    if space.unfinished.count > Self.maximumUnfinishedCount || space.isFull { try returnSpace() }
+  }
+
+  /// Deletes those of `files` that nobody else has locked, and notes the others as busy. No lock is held on return.
+  private func deleteLocked(_ files: [StoredFile]) throws(StoreError) {
     let locks = try store.locks.acquireSet()
     defer { withExtendedLifetime(locks) {} }
     var locked: [StoredFile] = []
@@ -102,8 +109,6 @@ final class Deletion {
       }
     }
     try bury(locked)
-    if busy.count > Self.maximumBusyCount { try deleteBusy() }
-    if space.unfinished.count > Self.maximumUnfinishedCount || space.isFull { try returnSpace() }
   }
 
   /// Deletes files whose locks are held. Where one of them cannot be, or there is no room for all, fewer are tried.
@@ -208,6 +213,7 @@ struct SpaceReturn: Sendable {
         try store.usingReserve { () throws(StoreError) in
           try reclamation.finish(id) { (found, emptied) throws(StoreError) in
             islands.add(found)
+            if islands.isFull { try stretches.punch(islands.takeAll()) }
             try reclamation.removeEmptySegments(emptied)
           }
         }

@@ -1,3 +1,4 @@
+import Codecs
 import LMDB
 import Mutants
 import StorageIO
@@ -17,7 +18,9 @@ struct RecordMove {
   /// Records that are needed and cannot be read; they stay where they are.
   private(set) var damaged: Set<RecordLocation> = []
 
-  private static let batchRecordCount = 1024
+  /// Fewer where files are deleted all the time: a batch with a record that died meanwhile begins anew.
+  private var batchRecordCount = largestBatchRecordCount
+  private static let largestBatchRecordCount = 1024
   private static let smallBatchByteCount = 1 << 20
 
   init(_ store: Store, _ session: WriterSession, bytesPerSecond: Int?, _ cancellation: Cancellation) {
@@ -32,7 +35,7 @@ struct RecordMove {
     let appended: AppendedRecord
   }
 
-  /// Moves those of `records`, all of one sealed segment, that are needed; in order. On return the index names their copies,
+  /// Moves those of `records`, all of one segment, that are needed; in order. On return the index names their copies,
   /// durably.
   mutating func move(_ records: [RecordHeader]) throws(StoreError) {
     var rest = records[...]
@@ -69,7 +72,7 @@ struct RecordMove {
     var copies: [Copy] = []
     var doneCount = 0
     do throws(StoreError) {
-      for record in records.prefix(RecordMove.batchRecordCount) {
+      for record in records.prefix(batchRecordCount) {
         guard copies.isEmpty || pending.byteCount + record.recordByteCount <= batchByteCount,
           pending.appender.hasRoom(forPayload: record.storedByteCount)
         else { break }
@@ -82,17 +85,27 @@ struct RecordMove {
       }
       try swap(copies, in: pending.appender.segment)
     } catch {
-      // What is not known to be out of the index stays as it is.
-      if error.code == .durabilityUnknown || error.code == .indexDamaged { throw error }
-      if Mutant.keepUnnamedCopies.isActive { pending.keep() } else { try pending.takeBack() }
-      if error.code == .busy { return 0 }
-      throw error
+      // What is not known to be out of the index stays as it is, and this process writes no more.
+      try session.checkUsable()
+      if Mutant.keepUnnamedCopies.isActive { pending.keep() } else { try takeBack(pending) }
+      guard error.code == .busy else { throw error }
+      batchRecordCount = max(1, copies.count / 2)
+      return 0
     }
     pending.keep()
+    batchRecordCount = min(RecordMove.largestBatchRecordCount, 2 * batchRecordCount)
     for copy in copies { movedByteCount += copy.record.recordByteCount }
     // Only parts, as after a delete: a manifest that is half gone would look damaged to a rebuild.
     DeadPages.punch(copies.map(\.record).filter { $0.kind == .part }.map(\.location), in: store)
     return doneCount
+  }
+
+  /// A sync that failed is reported once, to whoever asks first, and others have bytes in that segment too.
+  private func takeBack(_ pending: PendingRecords) throws(StoreError) {
+    do throws(StoreError) { try pending.takeBack() } catch {
+      session.stopWriting(because: error)
+      throw error
+    }
   }
 
   /// - Returns: Nil when the record is needed and cannot be read, or was punched out with its file just now.
@@ -111,6 +124,11 @@ struct RecordMove {
           record: record,
           appended: try appender.append(draft, capacity: payload.byteCount) { (destination) throws(StoreError) in
             destination.copy(payload, to: 0)
+            // What is copied wrongly would have a checksum of its own, and the original goes.
+            let checksum = CRC32C.checksum(of: destination.bytes.extracting(0..<payload.byteCount))
+            guard checksum == record.storedChecksum else {
+              throw StoreError(.io, "\(record.location.place): its bytes changed while they were copied")
+            }
             return EncodedPayload(codec: record.codec, byteCount: payload.byteCount)
           })
       }
@@ -151,7 +169,7 @@ struct RecordMove {
 
   /// Where there is no mapping to copy into, each record goes through memory.
   private func scratchLease(for records: ArraySlice<RecordHeader>) throws(StoreError) -> MemoryLease? {
-    let largest = records.prefix(RecordMove.batchRecordCount).reduce(0) { max($0, $1.storedByteCount) }
+    let largest = records.prefix(batchRecordCount).reduce(0) { max($0, $1.storedByteCount) }
     let byteCount = store.writeScratchByteCount(partByteCount: largest)
     return byteCount == 0 ? nil : try store.budget.lease(byteCount, cancellation)
   }

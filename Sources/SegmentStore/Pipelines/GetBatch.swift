@@ -60,11 +60,18 @@ struct GetBatch: Sendable {
     if let partial { decoded.isWritten = try isMissing(in: partial, readInto: lease) }
     var attempts: [(position: Int, attempt: Attempt)] = []
     for position in parts.indices where decoded.isWritten[position] {
-      attempts.append((position, try decodePart(at: position, into: lease, tools)))
+      attempts.append((position, try decodePart(at: position, parts[position].entry, into: lease, tools)))
     }
     let ranges = attempts.map { rangeInLease(ofPart: numbers.lowerBound + $0.position) }
     let digests = lease.region.withBytes(0..<leasedRange.count) { MD5.digests(of: ranges, in: $0) }
-    for ((position, attempt), digest) in zip(attempts, digests) {
+    for ((position, firstAttempt), firstDigest) in zip(attempts, digests) {
+      var (attempt, digest) = (firstAttempt, firstDigest)
+      if digest != attempt.entry.digest, attempt.error == nil, let moved = try movedEntry(at: position, attempt.entry) {
+        // Its old place was punched out between the look at its checksum and the decoder.
+        attempt = try decodePart(at: position, moved, into: lease, tools)
+        let range = rangeInLease(ofPart: numbers.lowerBound + position)
+        digest = lease.region.withBytes(range) { MD5.digest(of: $0) }
+      }
       let entry = attempt.entry
       var isHole = entry.codec == .zeros
       // Bytes with the right MD5 are the right bytes, however damaged the record around them is. Without salvage a
@@ -88,10 +95,10 @@ struct GetBatch: Sendable {
 
   /// Decodes one part. Where it cannot be read as the index said, the index is asked again: the part may have moved.
   private func decodePart(
-    at position: Int, into lease: MemoryLease, _ tools: WorkerPool.Tools
+    at position: Int, _ expected: PartEntry, into lease: MemoryLease, _ tools: WorkerPool.Tools
   ) throws(StoreError) -> Attempt {
     let id = parts[position].id
-    var entry = parts[position].entry
+    var entry = expected
     let bytes = plan.manifest.byteRange(ofPart: numbers.lowerBound + position)
     while true {
       do throws(StoreError) {
@@ -117,6 +124,12 @@ struct GetBatch: Sendable {
         }
       }
     }
+  }
+
+  /// Where the part is now, if that is another place.
+  private func movedEntry(at position: Int, _ entry: PartEntry) throws(StoreError) -> PartEntry? {
+    guard let current = try currentEntry(of: parts[position].id), current.location != entry.location else { return nil }
+    return current
   }
 
   private func currentEntry(of id: PartID) throws(StoreError) -> PartEntry? {

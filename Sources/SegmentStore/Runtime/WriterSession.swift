@@ -46,6 +46,9 @@ final class WriterSession: Sendable {
   /// Notes that something could not be cleaned up: this writer then ends as a dead one does, and the next open does it.
   func leaveToRecovery() { needsRecovery.withLock { $0 = true } }
 
+  /// Lets nothing be written by this process any more, because it is not known what is on the device.
+  func stopWriting(because error: StoreError) { indexWriter.stopWriting(because: error) }
+
   /// Throws when an earlier failure made this process stop writing.
   func checkUsable() throws(StoreError) { try indexWriter.checkUsable() }
 

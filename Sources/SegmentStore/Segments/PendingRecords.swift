@@ -22,10 +22,12 @@ struct PendingRecords {
   func keep() { pool.giveBack(appender) }
 
   /// The index has not named the records and never will.
+  /// - Throws: What leaves it open whether they are gone: then the segment stays lent, and the caller must see to it that this
+  ///   process writes no more.
   func takeBack() throws(StoreError) {
-    defer { pool.giveBack(appender) }
     try appender.rewind(to: tailBefore, recordCount: recordCountBefore)
     // They may be on the device; with the index lost, they would be believed.
     try pool.sync([appender.segment])
+    pool.giveBack(appender)
   }
 }

@@ -43,6 +43,7 @@ final class SegmentAppender: @unchecked Sendable {
   private static let allocationStepByteCount = 4 << 20
   /// No more than this share of what is free.
   private static let freeShare = 32
+  private static let zeroPieceByteCount = 64 << 10
   private static let populationStepByteCount = 1 << 20
   /// Writeback starts when this much is dirty, so that the last sync finds little to do.
   private static let writebackStrideByteCount = 8 << 20
@@ -135,8 +136,10 @@ final class SegmentAppender: @unchecked Sendable {
   /// Takes back the records from `offset` on, which nobody has been told of: they are zeroed, so that no scan finds
   /// them, and the next record goes there.
   func rewind(to offset: Int, recordCount: Int) throws(StoreError) {
-    let zeros = [UInt8](repeating: 0, count: tail - offset)
-    try overwrite(zeros, at: offset)
+    let zeros = [UInt8](repeating: 0, count: min(SegmentAppender.zeroPieceByteCount, tail - offset))
+    for start in stride(from: offset, to: tail, by: SegmentAppender.zeroPieceByteCount) {
+      try overwrite(Array(zeros.prefix(tail - start)), at: start)
+    }
     tail = offset
     self.recordCount = recordCount
   }
