@@ -17,9 +17,12 @@ extension Store {
   }
 
   /// The ready files with this name, oldest first.
+  /// - Complexity: O(names) once after each change by another process.
   public func files(named name: FileName) throws(StoreError) -> [StoredFile] {
     let index = try index
     return try index.read { (transaction) throws(StoreError) in
+      // An older page of names would have an older version pass for the newest.
+      try index.checkSums(of: ["names"], in: transaction)
       let found = try index.files.files(named: name, in: transaction).map { StoredFile($0.id, $0.entry) }
       if found.isEmpty { try index.checkSums(of: Index.tablesOfFiles, in: transaction) }
       return found

@@ -67,7 +67,7 @@ final class Index: Sendable {
   func write<R>(_ body: (borrowing WriteTransaction) throws(StoreError) -> R) throws(StoreError) -> R {
     let transaction = try translatingIndex { () throws(LMDBError) in try environment.beginWrite() }
     let result = try body(transaction)
-    try updateSums(in: transaction)
+    let number = try updateSums(in: transaction)
     do throws(LMDBError) { try transaction.commit() } catch {
       if error.isDamaged { throw StoreError(error) }
       // A failed write of the meta page leaves open which state is on the device; LMDB then refuses to go on. A write
@@ -80,6 +80,7 @@ final class Index: Sendable {
         .durabilityUnknown, "index: \(error); whether the last change is on the device is not known",
         advice: "check the device, then open the store again: it then shows what is durable")
     }
+    if let number { tablesStayWhole(in: number) }
     return result
   }
 

@@ -101,18 +101,27 @@ extension Index {
   }
 
   /// Adds what a transaction has changed, before its commit.
-  func updateSums(in transaction: borrowing WriteTransaction) throws(StoreError) {
+  /// - Returns: The number of the transaction; nil when there is nothing to keep sums of.
+  func updateSums(in transaction: borrowing WriteTransaction) throws(StoreError) -> UInt64? {
     let changes = transaction.tableChanges
-    guard !changes.isEmpty, var kept: IndexSums = try transaction.entry(meta, Index.sumsKey) else { return }
+    guard !changes.isEmpty, var kept: IndexSums = try transaction.entry(meta, Index.sumsKey) else { return nil }
     let number = try number(of: transaction)
     // Of a new index they were set just now.
-    if kept.transactionNumber == number { return }
+    if kept.transactionNumber == number { return number }
     guard kept.transactionNumber &+ 1 == number else {
       throw damage("transaction \(number) follows \(kept.transactionNumber)")
     }
     kept.transactionNumber = number
     kept.add(changes)
     try transaction.put(meta, Index.sumsKey, kept)
+    return number
+  }
+
+  /// Notes that a transaction of this process was committed: tables that were whole before it are whole after it.
+  func tablesStayWhole(in number: UInt64) {
+    wholeTables.withLock { numbers in
+      for (name, last) in numbers where last &+ 1 == number { numbers[name] = number }
+    }
   }
 
   /// Those of a new index, whose tables are empty.
