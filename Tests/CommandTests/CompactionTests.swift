@@ -143,6 +143,28 @@ import Testing
     }
   }
 
+  @Test("with a segment that is lost, or cut short, says which and is exit status 3", arguments: [true, false])
+  func lostSegment(isCut: Bool) throws {
+    try withHalfDeleted { sandbox, names in
+      // Of most of the files nothing is left to check.
+      sandbox.isChecked = false
+      let bytes = try (sandbox.work / names[3]).read().prefix(64)
+      let segment = try #require(try sandbox.segmentPaths().first { try $0.read().range(of: bytes) != nil })
+      if isCut { try segment.truncate(to: 4096 + 512) } else { try segment.remove() }
+      for _ in 0..<2 {
+        let result = try sandbox.pfs("--json", "compact", "--target", "1")
+        #expect(result.exitStatus == 3, "\(result)")
+        #expect(result.outputText.contains("\"damaged_segments\":["), "\(result)")
+        #expect(!result.outputText.contains("\"damaged_segments\":[]"), "\(result)")
+      }
+      // What lies elsewhere is whole.
+      let others = try sandbox.list().filter {
+        try sandbox.pfs("get", "--force", $0.name, "-o", "restored").exitStatus == 0
+      }
+      #expect(others.count > 10 && others.count < names.count)
+    }
+  }
+
   @Test(
     "refuses what is no ratio, no rate, and arguments",
     arguments: [

@@ -121,18 +121,7 @@ struct Compaction {
   /// Lets go of the full segments that copies went to, as the end of a put does.
   private func releaseFullSegments() {
     let number = session.segments.beginPut()
-    let (full, writer) = (session.segments.releasableSegments(finishing: number), session.writer)
-    do throws(StoreError) {
-      let index = try store.index
-      if !full.isEmpty {
-        try session.perform(
-          IndexJob { (transaction, _) throws(StoreError) in
-            try index.segments.disown(full, by: writer, in: transaction)
-          })
-      }
-      session.segments.endPut(number, disowned: full)
-      try Reclamation(store: store, perform: session.perform).removeEmptySegments(full)
-    } catch {
+    do throws(StoreError) { try session.releaseFullSegments(finishing: number, of: store) } catch {
       session.segments.endPut(number, disowned: [])
       session.leaveToRecovery()
     }

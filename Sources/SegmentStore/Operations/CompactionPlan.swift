@@ -41,15 +41,17 @@ struct CompactionPlan {
     }
     let newest = entries.last?.id.rawValue ?? 0
     for (id, entry) in entries {
-      var file: (allocatedByteCount: Int, extentCount: Int)
+      var file: (byteCount: Int, allocatedByteCount: Int, extentCount: Int)
       do throws(SystemCallFailure) { file = try CompactionPlan.file(of: id, store) } catch {
-        // One that is gone was removed by somebody since the index was read.
-        if error.isNotFound { continue }
+        // One that is gone was removed by somebody since the index was read, or is lost.
+        if error.isNotFound, try !index.needs(id) { continue }
         liveByteCount += entry.liveByteCount
         diskByteCount += entry.usedByteCount
         if entry.liveByteCount > 0 { unreadable.insert(id) }
         continue
       }
+      // Cut short: it looks as if it took little.
+      if file.byteCount < entry.usedByteCount, entry.liveByteCount > 0 { unreadable.insert(id) }
       // What is reserved ahead of an open segment goes back when its writer ends.
       if entry.state == .open { file.allocatedByteCount = min(file.allocatedByteCount, entry.usedByteCount) }
       liveByteCount += entry.liveByteCount
@@ -77,7 +79,8 @@ struct CompactionPlan {
   }
 
   private mutating func add(
-    _ id: SegmentID, _ entry: SegmentEntry, _ file: (allocatedByteCount: Int, extentCount: Int), age: UInt64,
+    _ id: SegmentID, _ entry: SegmentEntry, _ file: (byteCount: Int, allocatedByteCount: Int, extentCount: Int),
+    age: UInt64,
     segmentByteCount: Int
   ) {
     // Header and footer are taken elsewhere too, as far as the records move, and so is the rest of a last page.
@@ -94,8 +97,18 @@ struct CompactionPlan {
 
   private static func file(
     of id: SegmentID, _ store: Store
-  ) throws(SystemCallFailure) -> (allocatedByteCount: Int, extentCount: Int) {
+  ) throws(SystemCallFailure) -> (byteCount: Int, allocatedByteCount: Int, extentCount: Int) {
     let file = try store.segmentDirectory.open(id.fileName, [.noFollow, .nonBlocking])
-    return (try file.status().allocatedByteCount, file.extentCount() ?? 0)
+    let status = try file.status()
+    return (status.byteCount, status.allocatedByteCount, file.extentCount() ?? 0)
+  }
+}
+
+extension Index {
+  /// Whether something in the segment is alive now.
+  fileprivate func needs(_ id: SegmentID) throws(StoreError) -> Bool {
+    try read { (transaction) throws(StoreError) in
+      try segments.segment(id, in: transaction).map { $0.liveByteCount > 0 } ?? false
+    }
   }
 }

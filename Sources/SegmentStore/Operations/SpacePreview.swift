@@ -116,10 +116,8 @@ public final class SpacePreview {
     if let host, gone.contains(host) { return 0 }
     let start = entry?.usedByteCount ?? 0
     let end = (entry?.usedByteCount ?? SegmentHeader.byteCount) + byteCount
-    return pageAligned(end) - pageAligned(start)
+    return SegmentSpace.wholePages(end) - SegmentSpace.wholePages(start)
   }
-
-  private func pageAligned(_ byteCount: Int) -> Int { (byteCount + pageByteCount - 1) & ~(pageByteCount - 1) }
 
   // MARK: Files
 

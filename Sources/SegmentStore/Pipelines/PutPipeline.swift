@@ -298,14 +298,10 @@ struct PutPipeline {
   /// Takes what was entered out of the index again, and removes segments that hold nothing else. Where that fails too,
   /// recovery does it when this writer has gone.
   private func rollBack(_ put: PutState, because error: StoreError) throws(StoreError) -> Never {
-    let full = session.segments.releasableSegments(finishing: put.number)
     group?.abandon()
     do throws(StoreError) {
-      do throws(StoreError) { try takeOut(put, full) } catch  where error.code == .noSpace {
-        // The disk that was too full for the file may be too full for taking it out again.
-        try store.reserve.release()
-        try takeOut(put, full)
-      }
+      // The disk that was too full for the file may be too full for taking it out again.
+      try store.usingReserve { () throws(StoreError) in try takeOut(put) }
     } catch {
       session.leaveToRecovery()
     }
@@ -314,15 +310,10 @@ struct PutPipeline {
     throw StoreError(.noSpace, "\(error.message); nothing was stored", advice: error.advice)
   }
 
-  private func takeOut(_ put: PutState, _ full: Set<SegmentID>) throws(StoreError) {
-    let (index, writer) = (try store.index, session.writer)
-    let reclamation = Reclamation(store: store, perform: session.perform)
-    if put.isEntered { try reclamation.rollBack(put.id, of: writer, by: writer) }
-    try session.perform(
-      IndexJob { (transaction, _) throws(StoreError) in
-        try index.segments.disown(full, by: writer, in: transaction)
-      })
-    session.segments.endPut(put.number, disowned: full)
-    try reclamation.removeEmptySegments(full)
+  private func takeOut(_ put: PutState) throws(StoreError) {
+    if put.isEntered {
+      try Reclamation(store: store, perform: session.perform).rollBack(put.id, of: session.writer, by: session.writer)
+    }
+    try session.releaseFullSegments(finishing: put.number, of: store)
   }
 }

@@ -46,6 +46,23 @@ final class WriterSession: Sendable {
   /// Notes that something could not be cleaned up: this writer then ends as a dead one does, and the next open does it.
   func leaveToRecovery() { needsRecovery.withLock { $0 = true } }
 
+  /// Notes that a put has ended, lets go of the full segments in which no other that runs can have records, and removes those
+  /// of them in which nothing is alive: nothing else would look at them again.
+  /// - Throws: What kept it from that; then the put may not be noted as ended.
+  func releaseFullSegments(finishing put: UInt64, of store: Store) throws(StoreError) {
+    let (registry, writer) = (index.segments, writer)
+    // Asked only now: who ends meanwhile lets go of some of them, and somebody else may have them since.
+    let full = segments.releasableSegments(finishing: put)
+    if !full.isEmpty {
+      try perform(
+        IndexJob { (transaction, _) throws(StoreError) in
+          try registry.disown(full, by: writer, in: transaction)
+        })
+    }
+    segments.endPut(put, disowned: full)
+    try Reclamation(store: store, perform: perform).removeEmptySegments(full)
+  }
+
   /// Lets nothing be written by this process any more, because it is not known what is on the device.
   func stopWriting(because error: StoreError) { indexWriter.stopWriting(because: error) }
 
