@@ -30,6 +30,33 @@ import Testing
     try fixture.finish()
   }
 
+  @Test("gives back whole pages, and changes no other byte of what died", arguments: WriteMode.allCases)
+  func wholePages(mode: WriteMode) throws {
+    let seed = TestSeed("pages of dead records", default: 92)
+    var generator = seed.generator
+    let fixture = try StoreFixture(directory, configuration: mode.configuration(workerCount: 1))
+    let files = try (0..<24).map { number in
+      try fixture.put(noise(generator.below(200_000), seed: UInt64(number)), as: "file")
+    }
+    try fixture.reopen()
+    let before = Dictionary(uniqueKeysWithValues: try fixture.segmentFiles().map { ($0.path, $0) })
+    for file in files where generator.below(2) == 0 { try fixture.store.delete(file.id) }
+    try fixture.reopen()
+    var punchedCount = 0
+    for segment in try fixture.segmentFiles() {
+      let old = try #require(before[segment.path])
+      let end = (try old.records().map { $0.offset + $0.recordByteCount }.max() ?? 0)
+      for start in stride(from: 0, to: end, by: 4096) {
+        let page = start..<min(start + 4096, end)
+        if segment.bytes[page] == old.bytes[page] { continue }
+        punchedCount += 1
+        #expect(segment.bytes[page].allSatisfy { $0 == 0 }, "\(seed): \(segment.path), page at \(start)")
+      }
+    }
+    #expect(punchedCount > 0)
+    try fixture.finish()
+  }
+
   @Test("a deleted file is unknown by id and name, at once and after opening again")
   func unknown() throws {
     let fixture = try StoreFixture(directory)

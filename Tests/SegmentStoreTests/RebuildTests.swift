@@ -105,6 +105,56 @@ import Testing
     try fixture.finish()
   }
 
+  @Test("takes what is left of a segment that was stored as a file, and deleted, for no damage")
+  func punchedSegment() throws {
+    let fixture = try StoreFixture(directory, configuration: WriteMode.buffered.configuration(workerCount: 1))
+    for number in 0..<200 { _ = try fixture.put(noise(100, seed: UInt64(number)), as: "small") }
+    try fixture.reopen()
+    // Headers of records wherever a punched page may end.
+    let bytes = try #require(try fixture.segmentFiles().first).bytes
+    var options = PutOptions()
+    options.encoding = .stored
+    options.partByteCount = bytes.count
+    let deleted = try (0..<6).map { number in
+      let stored = try fixture.put(bytes, as: "segment", options)
+      _ = try fixture.put(noise(50 + 300 * number, seed: UInt64(number)), as: "between")
+      return stored.id
+    }
+    for id in deleted { try fixture.store.delete(id) }
+    try fixture.reopen()
+    let before = try IndexDump(fixture.store)
+    let punched = try #require(try fixture.segmentFiles().first)
+    #expect(try allocatedByteCount(punched.path) < punched.bytes.count - 4 * bytes.count)
+    let (summary, findings) = try fixture.rebuild()
+    #expect(summary.searchedSegmentCount == 1)
+    #expect(findings.isEmpty, "\(findings)")
+    #expect(try IndexDump(fixture.store).files == before.files)
+    try fixture.finish()
+  }
+
+  @Test("names a damaged header behind the hole that a deleted file left")
+  func damageBehindHole() throws {
+    let fixture = try StoreFixture(directory, configuration: WriteMode.buffered.configuration(workerCount: 1))
+    let deleted = try fixture.put(noise(200_000, seed: 1), as: "deleted")
+    let kept = try fixture.put(noise(3000, seed: 2), as: "kept")
+    try fixture.store.delete(deleted.id)
+    try fixture.reopen()
+    let segment = try #require(try fixture.segmentFiles().first)
+    #expect(segment.bytes[8192..<(8192 + 4096)].allSatisfy { $0 == 0 })
+    let record = try #require(try segment.records().first { $0.file == kept.id && $0.kind == .part })
+    // In any number of it but the magic, in which it would look like what is left of the deleted file.
+    for place in stride(from: 4, to: RecordHeader.byteCount, by: 4) {
+      let handle = try File.open(FilePath(segment.path), .write)
+      try handle.write([segment.bytes[record.offset + place] ^ 1], at: record.offset + place)
+      let (_, findings) = try fixture.rebuild()
+      #expect(findings.contains { $0.kind == .segment && $0.offset == record.offset }, "byte \(place): \(findings)")
+      try handle.write([segment.bytes[record.offset + place]], at: record.offset + place)
+    }
+    _ = try fixture.rebuild()
+    #expect(try fixture.get(kept.id) == noise(3000, seed: 2))
+    try fixture.finish()
+  }
+
   @Test("leaves deleted and failed files gone, and gives no id out again")
   func identifiers() throws {
     let fixture = try StoreFixture(directory)

@@ -91,17 +91,17 @@ enum DeadPages {
     for (segment, extents) in dead.takeAll() { punch(extents, of: segment, in: store) }
   }
 
-  /// Gives the pages in `extents` back, each of which ends with a record. Best effort: where it fails, compaction does it.
+  /// Gives the pages in `extents` back. Best effort: where it fails, compaction does it.
   ///
-  /// What the last record leaves behind its last whole page is zeroed, so that the next one who looks sees that nothing is there:
-  /// its header has gone with the pages.
+  /// Whole pages, and no other byte: a page that was zeroed in part is written, may be torn by a crash or be there before the
+  /// hole is, and what is left of a dead record would look damaged. Nothing needs what a record leaves behind a hole.
   static func punch(_ extents: [Range<Int>], of segment: SegmentID, in store: Store) {
     if extents.isEmpty { return }
     do throws(SystemCallFailure) {
       let file = try store.segmentDirectory.open(segment.fileName, [.write, .noFollow])
       for extent in extents {
         guard let pages = pages(of: extent) else { continue }
-        try file.deallocate(pages.lowerBound..<extent.upperBound)
+        try file.deallocate(pages)
       }
     } catch {}
   }

@@ -20,29 +20,33 @@ struct RecordScan {
     var offset = range.lowerBound
     // Behind damage a magic may be anything; only where a record has just ended must another one start.
     var isTold = false
+    var isBehindHole = false
     while offset + RecordHeader.byteCount <= range.upperBound {
       let bytes = try window.header(at: offset)
       if let header = header(bytes, at: offset),
         offset + header.recordByteCount <= range.upperBound
       {
         try body(header)
-        isTold = false
+        (isTold, isBehindHole) = (false, false)
         offset += header.recordByteCount
       } else {
-        if !isTold, isDamaged(bytes, at: offset) {
+        if !isTold, isBehindHole ? isOfThisPlace(bytes, offset) : isDamaged(bytes, at: offset) {
           onDamage(offset)
           isTold = true
         }
         let next = try window.nextMagic(from: offset + Format.alignment, upTo: range.upperBound)
-        // Zeros before a record are what is left of dead ones whose pages were punched out, or else one was overwritten.
-        if !isTold, next < range.upperBound, try !window.beginsInHole(offset..<next) {
-          onDamage(offset)
-          isTold = true
+        // Dead records whose pages were punched out leave zeros, and the rest of the last one; else one was overwritten.
+        if !isTold, next < range.upperBound, !isBehindHole {
+          isBehindHole = try window.beginsInHole(offset..<next)
+          if !isBehindHole {
+            onDamage(offset)
+            isTold = true
+          }
         }
         offset = next
       }
     }
-    guard offset < range.upperBound, !isTold else { return }
+    guard offset < range.upperBound, !isTold, !isBehindHole else { return }
     if isDamaged(try window.header(at: offset), at: offset) { onDamage(offset) }
   }
 
@@ -54,6 +58,19 @@ struct RecordScan {
     let isZero = { (half: ArraySlice<UInt8>) in half.allSatisfy { $0 == 0 } }
     let crossesPage = (offset + Format.alignment) % pageByteCount == 0
     return crossesPage ? !isZero(firstHalf) && !isZero(secondHalf) : !isZero(firstHalf) || !isZero(secondHalf)
+  }
+
+  /// Whether bytes that are no intact header were one of this place: two of three numbers say so. What a dead record leaves
+  /// behind a hole may look like the header of another place, where a segment was stored as a file.
+  private func isOfThisPlace(_ bytes: [UInt8], _ offset: Int) -> Bool {
+    guard bytes.count == RecordHeader.byteCount else { return false }
+    let reader = ByteReader(bytes)
+    let matches = [
+      reader.get(RecordHeader.Offset.segment) == segment.rawValue,
+      reader.get(RecordHeader.Offset.offset) == UInt64(offset),
+      reader.get(RecordHeader.Offset.storePrefix) == storePrefix,
+    ]
+    return matches.count { $0 } >= 2
   }
 
   private func header(_ bytes: [UInt8], at offset: Int) -> RecordHeader? {
