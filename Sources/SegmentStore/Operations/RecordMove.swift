@@ -79,6 +79,7 @@ struct RecordMove {
         try pace.wait(for: record.recordByteCount, cancellation)
         if let copy = try copy(record, to: pending.appender) { copies.append(copy) }
         doneCount += 1
+        try keepUp(with: pending.appender)
       }
       if Mutant.removeBeforeMove.isActive {
         try Reclamation(store: store, perform: session.perform).unlink([first.segment])
@@ -98,6 +99,13 @@ struct RecordMove {
     // Only parts, as after a delete: a manifest that is half gone would look damaged to a rebuild.
     DeadPages.punch(copies.map(\.record).filter { $0.kind == .part }.map(\.location), in: store)
     return doneCount
+  }
+
+  private func keepUp(with appender: SegmentAppender) throws(StoreError) {
+    do throws(StoreError) { try session.segments.paceWriteback(of: appender) } catch {
+      session.stopWriting(because: error)
+      throw error
+    }
   }
 
   /// A sync that failed is reported once, to whoever asks first, and others have bytes in that segment too.
