@@ -16,6 +16,19 @@ import Testing
       #expect((report["input"] as? [String: Any])?["seed"] as? Int == 7)
       #expect((report["runs"] as? [Any])?.isEmpty == false)
       #expect(report["machine"] != nil)
+      let hard = try #require(report["hard_limits"] as? [String: Any])
+      let commands = try #require(hard["commands"] as? [[String: Any]])
+      if hard["not_tried"] is NSNull {
+        #expect(
+          commands.map { "\($0["command"] ?? "")" } == ["put", "get", "verify", "delete", "compact", "rebuild"]
+            + ["put", "get", "verify", "delete", "compact", "rebuild"])
+        for command in commands {
+          #expect(command["exit_status"] as? Int == 0 && command["killed"] as? Int == 0, "\(command)")
+          #expect(command["peak_group"] as? Int ?? 0 > 0)
+        }
+      } else {
+        #expect(commands.isEmpty)
+      }
       #expect(try FileManager.default.contentsOfDirectory(atPath: sandbox.work.text).isEmpty)
     }
   }

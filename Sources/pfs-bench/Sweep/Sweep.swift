@@ -22,7 +22,9 @@ struct Sweep: Sendable {
         try run.note(line(sample))
       }
     }
-    return SweepResult(inputByteCount: inputByteCount, limits: settings.limits, samples: samples)
+    let hardLimits = try HardLimits(input: input, limits: settings.limits, run: run).measure()
+    return SweepResult(
+      inputByteCount: inputByteCount, limits: settings.limits, samples: samples, hardLimits: hardLimits)
   }
 
   private func sample(
