@@ -1,0 +1,193 @@
+import LMDB
+import StorageIO
+
+/// Making changes durable. All of it by the thread that has the turn.
+extension StoreWriter {
+  /// Makes all that was changed durable: bytes of objects, and which objects there are.
+  ///
+  /// After a failure the changes are still staged, and the next flush may succeed; after a failed sync none does.
+  func flush() throws(ChunkStoreError) {
+    try context.writability.check()
+    let staged = state.withLock { $0 }
+    try syncChanged()
+    if staged.changes.isEmpty && staged.newChunks.isEmpty { return }
+    try writeHeaders(of: staged)
+    do throws(SystemCallFailure) { if !staged.newChunks.isEmpty { try files.syncNames() } } catch {
+      throw context.writability.end(error)
+    }
+    try commit(staged)
+    state.withLock { state in
+      state.changes = [:]
+      state.newChunks = [:]
+      state.ends = [:]
+    }
+    // From here on look-ups find in the index what they found staged.
+    for case (let key, .delete) in staged.changes { openObjects.replace(key, with: nil) }
+    try bury()
+  }
+
+  /// Makes the bytes written so far durable.
+  func syncChanged() throws(ChunkStoreError) {
+    for map in files.changed.takeAll() {
+      do throws(SystemCallFailure) { try map.sync() } catch { throw context.writability.end(error) }
+    }
+  }
+
+  private func writeHeaders(of staged: State) throws(ChunkStoreError) {
+    for case .store(let object) in staged.changes.values {
+      let place = object.place
+      let header = ObjectHeader(
+        storePrefix: files.storePrefix, place: place, key: object.key, layoutText: object.layoutText,
+        createdNanoseconds: object.createdNanoseconds, seal: object.seal.map { .written($0) } ?? .empty)
+      try object.map.write(header.encoded(), at: place.offset)
+    }
+    for (chunk, end) in staged.ends {
+      try files.map(chunk).write(EndHint(nextFreeOffset: end).encoded(), at: ChunkHeader.endHintOffset)
+    }
+    try syncChanged()
+  }
+
+  /// Names the objects in the index, and notes those that they replace as dying.
+  private func commit(_ staged: State) throws(ChunkStoreError) {
+    try index.write { (transaction) throws(ChunkStoreError) in
+      var accounts = ChunkAccounts(index: index, newChunks: staged.newChunks)
+      for (key, change) in staged.changes.sorted(by: { $0.key < $1.key }) {
+        if let old: ObjectEntry = try transaction.entry(index.objects, key.bytes) {
+          try transaction.put(index.dying, old.place.object.indexKey, old)
+          try accounts.remove(old.place, in: transaction)
+        }
+        switch change {
+        case .store(let object):
+          let entry = object.entry
+          try transaction.put(index.objects, key.bytes, entry)
+          try accounts.add(entry.place, in: transaction)
+        case .delete: try transaction.remove(index.objects, key.bytes)
+        }
+      }
+      for (chunk, end) in staged.ends { try accounts.extend(chunk, to: end, in: transaction) }
+      try accounts.write(in: transaction)
+      try index.setCounters(staged.counters, in: transaction)
+    }
+  }
+
+  // MARK: Burial
+
+  /// Ends what the index no longer names: marks it dead where it lies, gives its pages back, and removes chunks in which
+  /// nothing is left. Whatever a crash leaves of it the next open goes on with.
+  func bury() throws(ChunkStoreError) {
+    while true {
+      let dying: [(key: [UInt8], entry: ObjectEntry)] = try index.read { (transaction) throws(ChunkStoreError) in
+        try transaction.page(index.dying, after: nil, limit: StoreWriter.burialCount)
+      }
+      if dying.isEmpty { return }
+      for (_, entry) in dying { try markDead(entry.place) }
+      try syncChanged()
+      var lost = Set<ChunkID>()
+      for (_, entry) in dying where !lost.contains(entry.place.chunk) {
+        guard let map = try findReadable(entry.place.chunk), entry.place.range.upperBound <= map.byteCount else {
+          lost.insert(entry.place.chunk)
+          continue
+        }
+        // Where no hole can be made the space stays until the whole chunk goes.
+        do throws(SystemCallFailure) { try map.punch(entry.place.range) } catch  where error.isNotSupported {} catch {
+          throw ChunkStoreError(error)
+        }
+      }
+      try remove(dying)
+    }
+  }
+
+  private func markDead(_ place: ObjectPlace) throws(ChunkStoreError) {
+    guard let map = try findReadable(place.chunk), place.range.upperBound <= map.byteCount else { return }
+    // What a burial that was cut short has punched already is not written to again.
+    let magic = try map.copy(place.offset..<(place.offset + ObjectHeader.magic.count))
+    guard magic == ObjectHeader.magic else { return }
+    try map.write(HeaderSlot(value: 0).encoded(for: place.object), at: place.offset + ObjectHeader.Offset.death)
+  }
+
+  /// The chunk, unless its file is missing or damaged: what is gone needs no burial.
+  private func findReadable(_ chunk: ChunkID) throws(ChunkStoreError) -> ChunkMap? {
+    do throws(ChunkStoreError) { return try files.find(chunk) } catch  where error.code == .corrupt { return nil }
+  }
+
+  /// Forgets buried objects, and chunks in which nothing lives.
+  private func remove(_ buried: [(key: [UInt8], entry: ObjectEntry)]) throws(ChunkStoreError) {
+    let newest = state.withLock { $0.counters.newestChunk }
+    let emptied = try index.write { (transaction) throws(ChunkStoreError) -> [ChunkID] in
+      for (key, _) in buried { try transaction.remove(index.dying, key) }
+      let rest: [(key: [UInt8], entry: ObjectEntry)] = try transaction.page(
+        index.dying, after: nil, limit: StoreWriter.burialCount)
+      var emptied: [ChunkID] = []
+      for chunk in Set(buried.map(\.entry.place.chunk)) where chunk.rawValue != newest {
+        guard let entry: ChunkEntry = try transaction.entry(index.chunks, chunk.rawValue.indexKey),
+          entry.liveObjectCount == 0, !rest.contains(where: { $0.entry.place.chunk == chunk })
+        else { continue }
+        try transaction.remove(index.chunks, chunk.rawValue.indexKey)
+        emptied.append(chunk)
+      }
+      return emptied
+    }
+    if emptied.isEmpty { return }
+    // A crash before this leaves files of dead objects, which the next open finds and removes.
+    try translating { () throws(SystemCallFailure) in
+      for chunk in emptied { try files.remove(chunk) }
+      try files.syncNames()
+    }
+  }
+}
+
+/// What changes in the table of chunks in one transaction.
+struct ChunkAccounts {
+  private let index: ChunkIndex
+  private var entries: [ChunkID: ChunkEntry] = [:]
+
+  init(index: ChunkIndex, newChunks: [ChunkID: ChunkEntry] = [:]) {
+    self.index = index
+    entries = newChunks
+  }
+
+  /// Makes sure that the chunk has an entry.
+  mutating func enter(
+    _ chunk: ChunkID, byteCount: Int, in transaction: borrowing WriteTransaction
+  ) throws(ChunkStoreError) {
+    if try entry(chunk, in: transaction) == nil { entries[chunk] = ChunkEntry(chunkByteCount: byteCount) }
+  }
+
+  mutating func add(_ place: ObjectPlace, in transaction: borrowing WriteTransaction) throws(ChunkStoreError) {
+    guard var entry = try entry(place.chunk, in: transaction) else {
+      throw ChunkStoreError(index: "table chunks: no entry for chunk \(place.chunk)")
+    }
+    entry.liveObjectCount += 1
+    entry.liveByteCount += place.range.count
+    entries[place.chunk] = entry
+  }
+
+  mutating func remove(_ place: ObjectPlace, in transaction: borrowing WriteTransaction) throws(ChunkStoreError) {
+    // A chunk that is lost may have no entry.
+    guard var entry = try entry(place.chunk, in: transaction) else { return }
+    entry.liveObjectCount = max(0, entry.liveObjectCount - 1)
+    entry.liveByteCount = max(0, entry.liveByteCount - place.range.count)
+    entries[place.chunk] = entry
+  }
+
+  mutating func extend(
+    _ chunk: ChunkID, to end: Int, in transaction: borrowing WriteTransaction
+  ) throws(ChunkStoreError) {
+    guard var entry = try entry(chunk, in: transaction) else { return }
+    entry.nextFreeOffset = max(entry.nextFreeOffset, end)
+    entries[chunk] = entry
+  }
+
+  func write(in transaction: borrowing WriteTransaction) throws(ChunkStoreError) {
+    for (chunk, entry) in entries.sorted(by: { $0.key < $1.key }) {
+      try transaction.put(index.chunks, chunk.rawValue.indexKey, entry)
+    }
+  }
+
+  private func entry(
+    _ chunk: ChunkID, in transaction: borrowing WriteTransaction
+  ) throws(ChunkStoreError) -> ChunkEntry? {
+    if let entry = entries[chunk] { return entry }
+    return try transaction.entry(index.chunks, chunk.rawValue.indexKey)
+  }
+}
