@@ -145,9 +145,10 @@ extension TypedStore {
   }
 
   /// Makes an object, fills it, and stages it in the place of the one that it replaces.
+  /// - Parameter expected: what the caller wants to replace; another object in its place is `.busy`.
   func make<Element: ChunkStorable>(
     _ key: ChunkKey, _ kind: ObjectKind, _ type: Element.Type, elementCount: Int, _ durability: Durability,
-    replaces: Bool = false, reservedByteCount: Int = 0,
+    replaces: Bool = false, reservedByteCount: Int = 0, expecting expected: StoredObject? = nil,
     filling fill: (StoredObject) throws(ChunkStoreError) -> Void = { (_) throws(ChunkStoreError) in }
   ) throws(ChunkStoreError) -> StoredObject {
     try key.check()
@@ -160,6 +161,9 @@ extension TypedStore {
     return try writer.withTurn { () throws(ChunkStoreError) in
       let old = try open(key)
       if old != nil && !replaces { throw ChunkStoreError(.exists, "there is an object '\(key)' already") }
+      guard expected == nil || expected === old else {
+        throw ChunkStoreError(.busy, "'\(key)' was replaced by somebody else meanwhile")
+      }
       try old?.lockForWriting()
       defer { old?.unlockWriting() }
       let object = try writer.place(

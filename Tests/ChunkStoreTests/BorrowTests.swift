@@ -100,7 +100,7 @@ import Testing
     try Watchdog.run(threads: 4) { number in
       var generator = SeededGenerator(seed: seed.value + UInt64(number))
       for round in 0..<150 {
-        let key = ChunkKey("\(generator.below(3))")
+        let key: ChunkKey = "\(generator.below(3))"
         do {
           switch generator.below(4) {
           case 0: try store.put(key, Reading(round), durability: .staged)

@@ -13,12 +13,12 @@ import Testing
   @Test(
     "a value is what was put, in this process and the next one", arguments: [TypedStore.Durability.synced, .staged])
   func values(durability: TypedStore.Durability) throws {
-    for number in 0..<50 { try store.put(ChunkKey("reading \(number)"), Reading(number), durability: durability) }
+    for number in 0..<50 { try store.put("reading \(number)", Reading(number), durability: durability) }
     try store.put("matrix", Matrix(repeating: InlineArray(repeating: 1.5)), durability: durability)
     try store.put("number", 42, durability: durability)
     for isReopened in [false, true] {
       if isReopened { try fixture.reopen() }
-      for number in 0..<50 { #expect(try store.get(ChunkKey("reading \(number)")) == Reading(number)) }
+      for number in 0..<50 { #expect(try store.get("reading \(number)") == Reading(number)) }
       #expect(try store.value("matrix", as: Matrix.self).withValue { $0[255][255] } == 1.5)
       #expect(try store.get("number", default: 0) == 42)
       #expect(try store.get("nothing", default: 7) == 7)
@@ -96,7 +96,7 @@ import Testing
     let seed = TestSeed("rings", default: 82)
     var generator = seed.generator
     for capacity in [1, 2, 7, 100] {
-      let key = ChunkKey("ring \(capacity)")
+      let key: ChunkKey = "ring \(capacity)"
       var ring = try store.newRing(key, of: Int.self, capacity: capacity)
       var model: [Int] = []
       for number in 0..<400 {
@@ -159,7 +159,7 @@ import Testing
 
   @Test("keys are listed in order, by prefix, a page at a time")
   func keys() throws {
-    let keys = (0..<300).map { ChunkKey("\($0 % 3 == 0 ? "x" : "y")/\($0 + 1000)") }
+    let keys: [ChunkKey] = (0..<300).map { "\($0 % 3 == 0 ? "x" : "y")/\($0 + 1000)" }
     for key in keys { _ = try store.new(key, 1, durability: .staged) }
     #expect(try store.keys() == keys.sorted())
     let wanted = keys.filter { $0.bytes.starts(with: Array("x/".utf8)) }.sorted()

@@ -63,3 +63,5 @@ func code(_ body: () throws -> Void) -> ChunkStoreError.Code? {
     return nil
   }
 }
+
+func fileBytes(_ path: String) throws -> [UInt8] { try Array(Data(contentsOf: URL(fileURLWithPath: path))) }

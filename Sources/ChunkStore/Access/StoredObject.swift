@@ -172,6 +172,13 @@ import Synchronization
     return try PayloadSum.sum(of: payload.offset..<(payload.offset + payloadByteCount), in: payload.map)
   }
 
+  /// Reads all that can be checked.
+  func verify() throws(ChunkStoreError) {
+    state.withLock { $0.isVerified = false }
+    _ = try beginReading()
+    endReading()
+  }
+
   private func verifySeal() throws(ChunkStoreError) {
     guard let expected = seal?.value else { return }
     let found = try payloadSum()

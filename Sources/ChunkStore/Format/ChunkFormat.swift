@@ -67,7 +67,7 @@ public struct ChunkID: Hashable, Comparable, Sendable, CustomStringConvertible {
 }
 
 /// The key of an object: 1 to 255 bytes, whose order is that of bytes. Made of text, its UTF-8.
-public struct ChunkKey: Hashable, Comparable, Sendable, CustomStringConvertible, ExpressibleByStringLiteral {
+public struct ChunkKey: Hashable, Comparable, Sendable, CustomStringConvertible, ExpressibleByStringInterpolation {
   public static let byteCounts = 1...255
 
   public let bytes: [UInt8]

@@ -110,24 +110,32 @@ extension StoreWriter {
     do throws(ChunkStoreError) { return try files.find(chunk) } catch  where error.code == .corrupt { return nil }
   }
 
-  /// Forgets buried objects, and chunks in which nothing lives.
+  /// Forgets buried objects, and removes chunks in which nothing lives.
   private func remove(_ buried: [(key: [UInt8], entry: ObjectEntry)]) throws(ChunkStoreError) {
-    let newest = state.withLock { $0.counters.newestChunk }
-    let emptied = try index.write { (transaction) throws(ChunkStoreError) -> [ChunkID] in
+    try index.write { (transaction) throws(ChunkStoreError) in
       for (key, _) in buried { try transaction.remove(index.dying, key) }
-      let rest: [(key: [UInt8], entry: ObjectEntry)] = try transaction.page(
-        index.dying, after: nil, limit: StoreWriter.burialCount)
+    }
+    try removeEmptied(Set(buried.map(\.entry.place.chunk)).sorted())
+  }
+
+  /// Removes those of the chunks that have nothing left, of what lives and of what is to be buried.
+  func removeEmptied(_ chunks: [ChunkID]) throws(ChunkStoreError) {
+    let newest = state.withLock { $0.counters.newestChunk }
+    let emptied = try index.read { (transaction) throws(ChunkStoreError) -> [ChunkID] in
+      let dying: [(key: [UInt8], entry: ObjectEntry)] = try transaction.page(index.dying, limit: .max)
       var emptied: [ChunkID] = []
-      for chunk in Set(buried.map(\.entry.place.chunk)) where chunk.rawValue != newest {
-        guard let entry: ChunkEntry = try transaction.entry(index.chunks, chunk.rawValue.indexKey),
-          entry.liveObjectCount == 0, !rest.contains(where: { $0.entry.place.chunk == chunk })
-        else { continue }
-        try transaction.remove(index.chunks, chunk.rawValue.indexKey)
-        emptied.append(chunk)
+      for chunk in chunks where chunk.rawValue != newest {
+        let entry: ChunkEntry? = try transaction.entry(index.chunks, chunk.rawValue.indexKey)
+        if entry?.liveObjectCount == 0, !dying.contains(where: { $0.entry.place.chunk == chunk }) {
+          emptied.append(chunk)
+        }
       }
       return emptied
     }
     if emptied.isEmpty { return }
+    try index.write { (transaction) throws(ChunkStoreError) in
+      for chunk in emptied { try transaction.remove(index.chunks, chunk.rawValue.indexKey) }
+    }
     // A crash before this leaves files of dead objects, which the next open finds and removes.
     try translating { () throws(SystemCallFailure) in
       for chunk in emptied { try files.remove(chunk) }

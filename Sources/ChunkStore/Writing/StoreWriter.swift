@@ -90,30 +90,40 @@ final class StoreWriter: Sendable {
 
   // MARK: Placing objects, with the turn
 
-  /// Gives an object its place, with the blocks of its header and of `reservedByteCount` bytes of it. All of it is zeros.
+  /// Makes an object at the head of the newest chunk; nobody knows of it yet. All of it is zeros, and the blocks of its
+  /// first `reservedByteCount` bytes are there.
   func place(
-    _ key: ChunkKey, _ kind: ObjectKind, layout: StructureLayout, layoutText: [UInt8]? = nil, elementCount: Int,
-    payloadByteCount: Int, reservedByteCount: Int
+    _ key: ChunkKey, _ kind: ObjectKind, layout: StructureLayout, elementCount: Int, payloadByteCount: Int,
+    reservedByteCount: Int
   ) throws(ChunkStoreError) -> StoredObject {
-    let text = layoutText ?? Array(layout.description.utf8)
-    var place = ObjectPlace(
-      object: state.withLock { $0.counters.nextObject }, chunk: ChunkID(rawValue: 0), offset: 0,
-      headerByteCount: ObjectHeader.byteCount(key: key, layoutText: text), kind: kind, elementCount: elementCount,
-      payloadByteCount: payloadByteCount)
-    let newest = try room(for: place.range.count)
-    place.chunk = newest.map.id
-    place.offset = newest.nextFreeOffset
-    try newest.map.reserve(place.offset..<(place.payloadOffset + reservedByteCount))
-    let end = place.range.upperBound
-    state.withLock { state in
-      state.counters.nextObject += 1
-      state.ends[place.chunk] = end
-      if state.newest?.map.id == place.chunk { state.newest?.nextFreeOffset = end }
-    }
+    let text = Array(layout.description.utf8)
+    let (place, map) = try findPlace(
+      headerByteCount: ObjectHeader.byteCount(key: key, layoutText: text), kind, elementCount: elementCount,
+      payloadByteCount: payloadByteCount, reservedByteCount: reservedByteCount)
     let header = ObjectHeader(
       storePrefix: files.storePrefix, place: place, key: key, layoutText: text,
       createdNanoseconds: Clock.wallNanoseconds())
-    return StoredObject(header, layout: layout, map: newest.map, context)
+    return StoredObject(header, layout: layout, map: map, context)
+  }
+
+  /// Sets a place aside, with the blocks of the header and of `reservedByteCount` bytes behind it.
+  func findPlace(
+    headerByteCount: Int, _ kind: ObjectKind, elementCount: Int, payloadByteCount: Int, reservedByteCount: Int
+  ) throws(ChunkStoreError) -> (ObjectPlace, ChunkMap) {
+    var place = ObjectPlace(
+      object: state.withLock { $0.counters.nextObject }, chunk: ChunkID(rawValue: 0), offset: 0,
+      headerByteCount: headerByteCount, kind: kind, elementCount: elementCount, payloadByteCount: payloadByteCount)
+    let room = try room(for: place.range.count)
+    place.chunk = room.map.id
+    place.offset = room.nextFreeOffset
+    try room.map.reserve(place.offset..<(place.payloadOffset + reservedByteCount))
+    let (chunk, end) = (place.chunk, place.range.upperBound)
+    state.withLock { state in
+      state.counters.nextObject += 1
+      state.ends[chunk] = end
+      if state.newest?.map.id == chunk { state.newest?.nextFreeOffset = end }
+    }
+    return (place, room.map)
   }
 
   /// A chunk with room for `byteCount` bytes: the newest, a new one, or one of its own for an object that fits into none.
