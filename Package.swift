@@ -72,7 +72,9 @@ let package = Package(
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "pfs-bench",
-      dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO", "Mutants"],
+      dependencies: [
+        "SegmentStore", "ChunkStore", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO", "Mutants",
+      ],
       swiftSettings: swiftSettings),
 
     .target(

@@ -9,6 +9,16 @@ import Glibc
 @safe public final class MappedFile: @unchecked Sendable {
   // Unchecked, for the pointer: it is set once and unmapped in `deinit`. What two threads do to the same bytes is
   // the business of the owner, who appends to ranges that nobody reads yet.
+  /// In what pieces the system is to bring the file in.
+  public enum PagePreference: Sendable {
+    /// As large as it can, when it is written to: for a file that is written from its start to its end.
+    case large
+    /// As it sees fit: with what is likely to be read next.
+    case ordinary
+    /// Page by page. A write to a hole then takes the blocks of that page, and of no other that was brought in with it.
+    case single
+  }
+
   @usableFromInline let base: UnsafeMutableRawPointer
   public let byteCount: Int
   @usableFromInline let isWritable: Bool
@@ -17,10 +27,8 @@ import Glibc
   private let faultCount: UnsafeMutablePointer<Int32>
 
   /// Maps the first `byteCount` bytes of `file`, which may end before that: what lies past its end faults.
-  /// - Parameter prefersLargePages: for a file that is written from its start to its end. One of which scattered bytes are
-  ///   read would have far more read in than that.
   public init(
-    _ file: File, byteCount: Int, isWritable: Bool, prefersLargePages: Bool = true
+    _ file: File, byteCount: Int, isWritable: Bool, pages: PagePreference = .large
   ) throws(SystemCallFailure) {
     precondition(byteCount > 0, "a mapping has at least one byte")
     let installError = pfs_fault_guard_install()
@@ -37,8 +45,12 @@ import Glibc
     // Safe: freed in `deinit`, after every access.
     unsafe faultCount = .allocate(capacity: 1)
     unsafe faultCount.initialize(to: 0)
-    // Large folios where the file system has them: fewer faults. A hint, so its failure means nothing.
-    if isWritable && prefersLargePages { _ = unsafe madvise(address, byteCount, MADV_HUGEPAGE) }
+    // Hints, so their failure means nothing.
+    switch pages {
+    case .large: if isWritable { _ = unsafe madvise(address, byteCount, MADV_HUGEPAGE) }
+    case .ordinary: break
+    case .single: _ = unsafe madvise(address, byteCount, MADV_RANDOM)
+    }
     self.byteCount = byteCount
     self.isWritable = isWritable
     path = file.path
@@ -82,6 +94,14 @@ import Glibc
   /// Reads the pages of `range` in, in bulk, so that a page that cannot be read is an error here.
   public func populateForReading(_ range: Range<Int>) throws(SystemCallFailure) {
     try advise(range, populateRead, "madvise(MADV_POPULATE_READ)")
+  }
+
+  /// Has the pages of `range` read in without waiting for it. A hint: promises nothing.
+  public func prefetch(_ range: Range<Int>) {
+    check(range)
+    let start = range.lowerBound & ~(pageByteCount - 1)
+    // Safe: a range of our own mapping; the advice changes no byte.
+    _ = unsafe madvise(base + start, range.upperBound - start, MADV_WILLNEED)
   }
 
   /// Makes the pages of `range` ready to be written, in bulk.

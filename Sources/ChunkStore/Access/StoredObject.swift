@@ -1,3 +1,4 @@
+import Codecs
 import StorageIO
 import Synchronization
 
@@ -105,12 +106,10 @@ import Synchronization
     let lastPage = max(bytes.upperBound / pageByteCount * pageByteCount, firstPage)
     for edge in [
       bytes.lowerBound..<min(firstPage, bytes.upperBound), min(lastPage, bytes.upperBound)..<bytes.upperBound,
-    ]
-    where !edge.isEmpty {
-      // In a hole there are zeros already, and no space that a write needs.
-      if let data = try payload.map.nextData(from: edge.lowerBound), data < edge.upperBound {
-        try payload.map.write([UInt8](repeating: 0, count: edge.count), at: edge.lowerBound)
-      }
+    ] {
+      // Zeros may lie in a hole, and a write would need space; whatever else is there has its own.
+      let isZero = try payload.map.withBytes(edge) { (bytes) throws(ChunkStoreError) in ZeroCheck.isAllZero(bytes) }
+      if !isZero { try payload.map.write([UInt8](repeating: 0, count: edge.count), at: edge.lowerBound) }
     }
     try translating { () throws(SystemCallFailure) in try payload.map.punch(bytes) }
   }

@@ -25,7 +25,8 @@ import Synchronization
     self.byteCount = byteCount
     self.directory = directory
     self.changed = changed
-    mapping = try MappedFile(file, byteCount: byteCount, isWritable: isWritable, prefersLargePages: false)
+    mapping = try MappedFile(
+      file, byteCount: byteCount, isWritable: isWritable, pages: isWritable ? .single : .ordinary)
     reserved = isWritable ? try ChunkMap.allocatedPages(of: file, byteCount: byteCount) : nil
   }
 

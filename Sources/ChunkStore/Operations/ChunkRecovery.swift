@@ -10,7 +10,8 @@ struct ChunkRecovery {
   let index: ChunkIndex
   let files: ChunkFiles
   private(set) var findings: [ChunkFinding] = []
-  private(set) var objectCount = 0
+  /// The last chunk that was looked at from its start and that objects can be appended to.
+  private var appendable: (chunk: ChunkID, byteCount: Int)?
   private static let transactionObjectCount = 512
 
   init(index: ChunkIndex, files: ChunkFiles) {
@@ -59,6 +60,17 @@ struct ChunkRecovery {
     if !scan.damages.isEmpty { return }
     if known == nil && livingCount == 0 { return try remove(chunk) }
     try zero(map, from: scan.end)
+    if known == nil { appendable = (chunk, map.byteCount) }
+  }
+
+  /// After a rebuild: has objects appended to the last chunk, if it is one of the usual size.
+  func goOnWithLastChunk(ofByteCount chunkByteCount: Int) throws(ChunkStoreError) {
+    guard let appendable, appendable.byteCount == chunkByteCount else { return }
+    try index.write { (transaction) throws(ChunkStoreError) in
+      var counters = try index.counters(in: transaction)
+      counters.newestChunk = appendable.chunk.rawValue
+      try index.setCounters(counters, in: transaction)
+    }
   }
 
   /// Takes objects in, in one transaction.
@@ -74,10 +86,9 @@ struct ChunkRecovery {
       usable.append((found.header.key, ObjectEntry(place: place, fingerprint: layout.fingerprint)))
     }
     let living = usable
-    let taken = try index.write { (transaction) throws(ChunkStoreError) -> Int in
+    try index.write { (transaction) throws(ChunkStoreError) in
       var accounts = ChunkAccounts(index: index)
       try accounts.enter(map.id, byteCount: map.byteCount, in: transaction)
-      var taken = 0
       for (key, object) in living {
         let old: ObjectEntry? = try transaction.entry(index.objects, key.bytes)
         if let old, old.place.object >= object.place.object {
@@ -90,16 +101,13 @@ struct ChunkRecovery {
         }
         try transaction.put(index.objects, key.bytes, object)
         try accounts.add(object.place, in: transaction)
-        taken += 1
       }
       if let end = batch.last?.header.place.range.upperBound {
         try accounts.extend(map.id, to: end, in: transaction)
       }
       try accounts.write(in: transaction)
       try raiseCounters(object: batch.map(\.header.place.object).max() ?? 0, chunk: map.id, in: transaction)
-      return taken
     }
-    objectCount += taken
     return living.count
   }
 

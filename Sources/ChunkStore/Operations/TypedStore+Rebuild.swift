@@ -46,6 +46,7 @@ extension TypedStore {
     let index = try TypedStoreDirectory.makeIndex(in: store.path.appending(newIndexName), for: store.superblock)
     var recovery = ChunkRecovery(index: index, files: files)
     try recovery.run()
+    try recovery.goOnWithLastChunk(ofByteCount: store.superblock.chunkByteCount)
     return RebuildSummary(objectCount: try index.objectCount(), findings: recovery.findings)
   }
 
