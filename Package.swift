@@ -77,6 +77,10 @@ let package = Package(
       ],
       swiftSettings: swiftSettings),
 
+    // Programs to learn from.
+    .executableTarget(
+      name: "sensor-log", dependencies: ["ChunkStore"], path: "Examples/SensorLog", swiftSettings: swiftSettings),
+
     .target(
       name: "FaultInjection", cSettings: cSettings,
       // Nothing of Swift: the library is loaded into programs that have their own.
@@ -91,7 +95,7 @@ let package = Package(
     tests("CommandSupportTests", ["CommandSupport"]),
     tests("SegmentStoreTests", ["SegmentStore", "StorageIO", "LMDB", "Codecs", "TestSupport"]),
     tests("ChunkStoreTests", ["ChunkStore", "StorageIO", "LMDB", "TestSupport"]),
-    tests("CommandTests", ["pfs", "pfs-bench", "SegmentStore", "TestSupport"]),
+    tests("CommandTests", ["pfs", "pfs-bench", "SegmentStore", "ChunkStore", "TestSupport"]),
   ]
 )
 

@@ -25,15 +25,15 @@ extension TypedStore {
   }
 
   /// A copy of the value of `key`; nil when there is none.
-  public func get<Value: ChunkStorable>(
+  @inlinable public func get<Value: ChunkStorable>(
     _ key: ChunkKey, as type: Value.Type = Value.self
   ) throws(ChunkStoreError) -> Value? {
-    guard let object = try open(key) else { return nil }
-    return try StoredValue<Value>(try checked(object, .value, Value.self)).get()
+    guard let object = try find(key, .value, TypeShape(type)) else { return nil }
+    return try StoredValue<Value>(object).get()
   }
 
   /// A copy of the value of `key`, or `fallback` where there is none.
-  public func get<Value: ChunkStorable>(
+  @inlinable public func get<Value: ChunkStorable>(
     _ key: ChunkKey, default fallback: @autoclosure () -> Value
   ) throws(ChunkStoreError) -> Value {
     try get(key, as: Value.self) ?? fallback()
@@ -152,7 +152,9 @@ extension TypedStore {
     filling fill: (StoredObject) throws(ChunkStoreError) -> Void = { (_) throws(ChunkStoreError) in }
   ) throws(ChunkStoreError) -> StoredObject {
     try key.check()
-    let layout = try usableLayout(of: type)
+    let shape = TypeShape(type)
+    try shape.check()
+    let layout = shape.layout
     guard let byteCount = ObjectShape.payloadByteCount(kind, layout.type, elementCount: elementCount) else {
       throw ChunkStoreError(
         .invalidArgument, "'\(key)': \(elementCount) elements of \(MemoryLayout<Element>.stride) bytes")
@@ -180,28 +182,44 @@ extension TypedStore {
   func existing<Element: ChunkStorable>(
     _ key: ChunkKey, _ kind: ObjectKind, _ type: Element.Type
   ) throws(ChunkStoreError) -> StoredObject {
-    guard let object = try open(key) else { throw ChunkStoreError(.notFound, "no object '\(key)'") }
-    return try checked(object, kind, type)
-  }
-
-  private func checked<Element: ChunkStorable>(
-    _ object: StoredObject, _ kind: ObjectKind, _ type: Element.Type
-  ) throws(ChunkStoreError) -> StoredObject {
-    let layout = try usableLayout(of: type)
-    guard object.kind == kind, object.layout.fingerprint == layout.fingerprint else {
-      throw ChunkStoreError(
-        .wrongType, "'\(object.key)' is stored as \(object.kind) of \(object.layout), asked for as \(kind) of \(layout)"
-      )
+    guard let object = try find(key, kind, TypeShape(type)) else {
+      throw ChunkStoreError(.notFound, "no object '\(key)'")
     }
     return object
   }
 
-  private func usableLayout<Element: ChunkStorable>(of type: Element.Type) throws(ChunkStoreError) -> StructureLayout {
-    let layout = type.layout
-    if let problem = layout.problem { throw ChunkStoreError(.unusableType, "\(type): \(problem)") }
-    guard layout.type.byteCount == MemoryLayout<Element>.size, layout.type.alignment == MemoryLayout<Element>.alignment,
-      layout.type.strideByteCount == MemoryLayout<Element>.stride
-    else { throw ChunkStoreError(.unusableType, "\(type): its layout is that of another type: \(layout)") }
-    return layout
+  /// The object of `key`, which is of this kind and type; nil when there is none.
+  @usableFromInline func find(
+    _ key: ChunkKey, _ kind: ObjectKind, _ shape: TypeShape
+  ) throws(ChunkStoreError) -> StoredObject? {
+    guard let object = try open(key) else { return nil }
+    try shape.check()
+    guard object.kind == kind, object.layout.fingerprint == shape.layout.fingerprint else {
+      throw ChunkStoreError(
+        .wrongType,
+        "'\(key)' is stored as \(object.kind) of \(object.layout), asked for as \(kind) of \(shape.layout)")
+    }
+    return object
+  }
+}
+
+/// What a type says of itself, and what it is.
+@usableFromInline struct TypeShape {
+  let layout: StructureLayout
+  private let memory: (byteCount: Int, alignment: Int, strideByteCount: Int)
+  private let name: @Sendable () -> String
+
+  @usableFromInline init<Element: ChunkStorable>(_ type: Element.Type) {
+    layout = type.layout
+    memory = (MemoryLayout<Element>.size, MemoryLayout<Element>.alignment, MemoryLayout<Element>.stride)
+    name = { "\(Element.self)" }
+  }
+
+  /// Throws when values of the type cannot be stored.
+  func check() throws(ChunkStoreError) {
+    if let problem = layout.problem { throw ChunkStoreError(.unusableType, "\(name()): \(problem)") }
+    guard memory == (layout.byteCount, layout.alignment, layout.strideByteCount) else {
+      throw ChunkStoreError(.unusableType, "\(name()): its layout is that of another type: \(layout)")
+    }
   }
 }

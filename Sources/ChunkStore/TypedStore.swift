@@ -72,14 +72,29 @@ public final class TypedStore: Sendable {
     var writer: StoreWriter?
     var findings: [ChunkFinding] = []
     if !configuration.isReadOnly {
-      var recovery = ChunkRecovery(index: index, files: files)
-      try recovery.run()
-      findings = recovery.findings
-      writer = try StoreWriter(superblock: superblock, index: index, context: context, openObjects: openObjects)
-      try writer?.bury()
+      (writer, findings) = try TypedStore.recover(superblock, index, context, openObjects, SpaceReserve(in: path))
     }
     openFindings = findings
     opened = Mutex(Opened(index: index, writer: writer, lock: lock))
+  }
+
+  /// Puts right what a process that died has left behind, and begins to write.
+  private static func recover(
+    _ superblock: ChunkSuperblock, _ index: ChunkIndex, _ context: ObjectContext, _ openObjects: OpenObjects,
+    _ reserve: SpaceReserve
+  ) throws(ChunkStoreError) -> (StoreWriter, [ChunkFinding]) {
+    func attempt() throws(ChunkStoreError) -> (StoreWriter, [ChunkFinding]) {
+      var recovery = ChunkRecovery(index: index, files: context.files, isRebuild: false)
+      try recovery.run()
+      let writer = try StoreWriter(
+        superblock: superblock, index: index, context: context, openObjects: openObjects, reserve: reserve)
+      try writer.bury()
+      return (writer, recovery.findings)
+    }
+    do throws(ChunkStoreError) { return try attempt() } catch  where error.code == .noSpace {
+      try translating { () throws(SystemCallFailure) in try reserve.release() }
+      return try attempt()
+    }
   }
 
   deinit {
@@ -87,7 +102,7 @@ public final class TypedStore: Sendable {
     do throws(ChunkStoreError) { try close() } catch {}
   }
 
-  /// Flushes, and lets go of the store. Later calls throw; handles read on as long as they live, but belong to nobody.
+  /// Flushes, and lets go of the store. Later calls throw, those of handles too. Call it when no borrow is left.
   /// - Throws: What kept changes from being durable; the store is closed all the same.
   public func close() throws(ChunkStoreError) {
     guard
@@ -97,9 +112,11 @@ public final class TypedStore: Sendable {
         return ending
       })
     else { return }
-    defer { withExtendedLifetime(ending) {} }
+    defer {
+      context.writability.close(path)
+      withExtendedLifetime(ending) {}
+    }
     guard let writer = ending.writer else { return }
-    defer { context.writability.close(path) }
     try writer.withTurn { () throws(ChunkStoreError) in try writer.flush() }
   }
 

@@ -119,6 +119,7 @@ struct TypedStoreDirectory {
       try file.write(superblock.encoded(), at: 0)
       try file.sync()
     }
+    SpaceReserve(in: path).refill()
     try makeIndex(in: path.appending(ChunkIndex.directoryName), for: superblock)
     try translating { () throws(SystemCallFailure) in
       try Directory.open(path.appending(ChunkFiles.directoryName)).sync()

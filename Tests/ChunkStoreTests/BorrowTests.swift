@@ -144,6 +144,7 @@ import Testing
     try fixture.store.close()
     #expect(code { _ = try fixture.store.get("b", as: Int.self) } == .invalidArgument)
     #expect(code { try value.update { $0 = 2 } } == .invalidArgument)
+    #expect(code { _ = try value.get() } == .invalidArgument)
     #expect(code { _ = try fixture.store.keys() } == .invalidArgument)
   }
 }

@@ -47,6 +47,31 @@ import Testing
     try opened.close()
   }
 
+  @Test(
+    "objects can be deleted with nothing free at all, and their space comes back",
+    .enabled(if: LoopFileSystem.isAvailable, Comment(rawValue: LoopFileSystem.requirement)))
+  func deleteOnFullDisk() throws {
+    let directory = try TemporaryDirectory()
+    let disk = try LoopFileSystem(in: BytePath(directory.path), byteCount: 24 << 20)
+    let path = FilePath(disk.root.text).appending("store")
+    try TypedStore.create(at: path, chunkByteCount: 1 << 20)
+    var store = try TypedStore(at: path)
+    for number in 0..<8 { try store.put("\(number)", Matrix(repeating: InlineArray(repeating: Double(number)))) }
+    _ = try disk.fillUp()
+    for number in 0..<8 {
+      #expect(try store.delete("\(number)"))
+      if number == 3 {
+        try store.close()
+        store = try TypedStore(at: path)
+      }
+    }
+    #expect(try store.keys() == [])
+    #expect(try disk.freeByteCount() > 2 << 20)
+    try store.put("new", Matrix(repeating: InlineArray(repeating: 9)))
+    #expect(try store.value("new", as: Matrix.self).withValue { $0[7][7] } == 9)
+    try store.close()
+  }
+
   @Test("a delete gives whole pages back, and a chunk in which nothing lives goes")
   func reclaimed() throws {
     let fixture = try TypedStoreFixture()

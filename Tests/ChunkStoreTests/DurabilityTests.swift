@@ -148,6 +148,52 @@ import Testing
     #expect(try array.withElements { elements in elements.indices.allSatisfy { elements[$0] == 0 } })
   }
 
+  @Test("half of a header behind the end that the index knows is no finding, and no object; a rebuild names it")
+  func tornHeader() throws {
+    try fixture.store.put("a", Reading(1))
+    let object = try #require(try fixture.store.object("a"))
+    let end = try #require(try fixture.store.chunks().first).nextFreeOffset
+    let header = ObjectHeader.byteCount(key: "a", layoutText: Array(Reading.layout.description.utf8))
+    func tear() throws {
+      let file = try fixture.chunkFile(1)
+      try file.write(Array(try file.bytes(at: object.offset - header, byteCount: 100)), at: end)
+    }
+    try fixture.reopen(after: tear)
+    #expect(fixture.store.openFindings == [])
+    let array = try fixture.store.newArray("b", of: UInt8.self, count: 1000)
+    #expect(try array.withElements { elements in elements.indices.allSatisfy { elements[$0] == 0 } })
+    try fixture.store.delete("b")
+    try fixture.whileClosed {
+      let file = try fixture.chunkFile(1)
+      try file.write(Array(try file.bytes(at: object.offset - header, byteCount: 100)), at: 128 << 10)
+      let summary = try TypedStore.rebuild(at: fixture.path)
+      #expect(summary.findings.map(\.offset) == [128 << 10])
+      #expect(summary.objectCount == 1)
+    }
+    try fixture.reopen()
+    #expect(try fixture.store.get("a") == Reading(1))
+    try fixture.store.put("c", 3)
+    #expect(try fixture.store.get("c") == 3)
+  }
+
+  @Test("a chunk file of which only some pages came to the disk is a leftover, and goes")
+  func leftoverChunk() throws {
+    try fixture.store.put("a", Reading(1))
+    try fixture.reopen(after: {
+      for (number, size) in [(7, 0), (8, 100), (9, 256 << 10)] as [(UInt64, Int)] {
+        let name = ChunkID(rawValue: number).fileName
+        let file = try File.open(fixture.path.appending("chunks").appending(name), [.write, .createNew])
+        try file.truncate(to: size)
+        if number == 9 { try file.write([UInt8](repeating: 5, count: 5000), at: 100_000) }
+      }
+    })
+    #expect(fixture.store.openFindings == [])
+    #expect(try Directory.open(fixture.path.appending("chunks")).entries().count == 1)
+    // Their numbers are not used again.
+    _ = try fixture.store.newArray("own", of: Int.self, count: 100_000)
+    #expect(try fixture.store.chunks().map(\.chunk.rawValue) == [1, 10])
+  }
+
   @Test("a page of the index that is an older one is not taken for an object that is not there")
   func staleIndex() throws {
     for number in 0..<200 { try fixture.store.put("\(number)", number, durability: .staged) }

@@ -126,16 +126,19 @@ import Synchronization
   func unlockWriting() { lock.unlockWriting() }
 
   private func payload() throws(ChunkStoreError) -> (Payload, isUnverified: Bool) {
-    let current = state.withLock { $0 }
-    if current.isRemoved { throw removed }
-    let isUnverified = current.seal != nil && !current.isVerified
-    guard current.map.mapping.isFaulted else {
-      return (Payload(map: current.map, offset: current.place.payloadOffset), isUnverified)
+    try writability.checkOpen()
+    let (current, isRemoved, isUnverified) = state.withLock { state in
+      (
+        Payload(map: state.map, offset: state.place.payloadOffset), state.isRemoved,
+        state.seal != nil && !state.isVerified
+      )
     }
+    if isRemoved { throw removed }
+    guard current.map.mapping.isFaulted else { return (current, isUnverified) }
     // What a lost page left behind is not used again; whether the page is back the access shows.
-    let map = try files.map(current.place.chunk)
+    let map = try files.map(current.map.id)
     state.withLock { $0.map = map }
-    return (Payload(map: map, offset: current.place.payloadOffset), isUnverified)
+    return (Payload(map: map, offset: current.offset), isUnverified)
   }
 
   private func busy(_ reason: String) -> ChunkStoreError {
@@ -200,8 +203,9 @@ struct ObjectContext: Sendable {
   let writability: Writability
 }
 
-/// Whether a store may be written to.
+/// Whether a store may be written to, and read.
 final class Writability: Sendable {
+  private let isClosed = Atomic(false)
   private let refusal: Mutex<ChunkStoreError?>
 
   init(_ refusal: ChunkStoreError?) { self.refusal = Mutex(refusal) }
@@ -210,10 +214,16 @@ final class Writability: Sendable {
     if let refusal = refusal.withLock({ $0 }) { throw refusal }
   }
 
-  /// Ends all writing: the store was closed, and another process may have it.
+  /// Ends all use: the store was closed, and another process may have it.
   func close(_ path: FilePath) {
     let error = ChunkStoreError(.invalidArgument, "'\(path)': the store is closed")
-    refusal.withLock { $0 = $0 ?? error }
+    refusal.withLock { $0 = error }
+    isClosed.store(true, ordering: .releasing)
+  }
+
+  /// Throws when the store was closed.
+  func checkOpen() throws(ChunkStoreError) {
+    if isClosed.load(ordering: .acquiring) { try check() }
   }
 
   /// Ends all writing: a sync failed, and the kernel has forgotten which pages it was about.

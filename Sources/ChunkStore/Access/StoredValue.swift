@@ -7,7 +7,7 @@ import StorageIO
 public struct StoredValue<Value: ChunkStorable>: Sendable {
   @usableFromInline let object: StoredObject
 
-  init(_ object: StoredObject) { self.object = object }
+  @usableFromInline init(_ object: StoredObject) { self.object = object }
 
   public var key: ChunkKey { object.key }
   /// Whether the value can no longer be changed, and is checked against its sum when it is first read.

@@ -53,6 +53,18 @@ final class ChunkFiles: Sendable {
     return map
   }
 
+  /// A file in memory in whatever size it has, without a look at its header; nil when it is too short for an object, or not
+  /// a file.
+  func mapAsItIs(_ id: ChunkID) throws(ChunkStoreError) -> ChunkMap? {
+    try translating { () throws(SystemCallFailure) in
+      let file = try directory.open(id.fileName, [.noFollow, .nonBlocking])
+      let status = try file.status()
+      guard status.kind == .file, status.byteCount > ChunkHeader.byteCount else { return nil }
+      return try ChunkMap(
+        id, file, byteCount: status.byteCount, isWritable: false, directory: directory, changed: changed)
+    }
+  }
+
   /// Makes the file of a chunk, all of it a hole but for its header. Its name is durable with ``syncNames()``.
   func create(_ id: ChunkID, byteCount: Int) throws(ChunkStoreError) -> ChunkMap {
     do throws(SystemCallFailure) {

@@ -9,14 +9,17 @@ import StorageIO
 struct ChunkRecovery {
   let index: ChunkIndex
   let files: ChunkFiles
+  /// Whether the index was made anew, and knows nothing: what cannot be read may then have been acknowledged.
+  let isRebuild: Bool
   private(set) var findings: [ChunkFinding] = []
   /// The last chunk that was looked at from its start and that objects can be appended to.
   private var appendable: (chunk: ChunkID, byteCount: Int)?
   private static let transactionObjectCount = 512
 
-  init(index: ChunkIndex, files: ChunkFiles) {
+  init(index: ChunkIndex, files: ChunkFiles, isRebuild: Bool) {
     self.index = index
     self.files = files
+    self.isRebuild = isRebuild
   }
 
   /// Looks at every chunk that the index does not know, and behind the end of the newest.
@@ -32,14 +35,7 @@ struct ChunkRecovery {
   }
 
   private mutating func recover(_ chunk: ChunkID, known: ChunkEntry?) throws(ChunkStoreError) {
-    let map: ChunkMap
-    do throws(ChunkStoreError) { map = try files.map(chunk) } catch  where error.code == .corrupt {
-      if known == nil, try isEmpty(chunk) { return try remove(chunk) }
-      findings.append(ChunkFinding(chunk: chunk, offset: 0, message: error.message))
-      return try index.write { (transaction) throws(ChunkStoreError) in
-        try raiseCounters(object: 0, chunk: chunk, in: transaction)
-      }
-    }
+    guard let map = try readable(chunk, known) else { return }
     let start = known?.nextFreeOffset ?? ChunkHeader.byteCount
     if known != nil, try map.nextData(from: start) == nil { return }
     var scan = ChunkScan(map, storePrefix: files.storePrefix, from: start)
@@ -53,11 +49,12 @@ struct ChunkRecovery {
       }
     }
     livingCount += try adopt(batch, of: map)
-    for damage in scan.damages {
-      findings.append(ChunkFinding(chunk: chunk, offset: damage.offset, message: damage.message))
+    if isRebuild, !scan.damages.isEmpty {
+      findings += scan.damages.map { ChunkFinding(chunk: chunk, offset: $0.offset, message: $0.message) }
+      // Nothing of it is changed: whoever repairs it finds it as it was.
+      return
     }
-    // Where something is damaged nothing is changed: whoever repairs it finds it as it was.
-    if !scan.damages.isEmpty { return }
+    // Behind the end that the index knows, half of a header is one that was being written, and nobody was told.
     if known == nil && livingCount == 0 { return try remove(chunk) }
     try zero(map, from: scan.end)
     if known == nil { appendable = (chunk, map.byteCount) }
@@ -71,6 +68,28 @@ struct ChunkRecovery {
       counters.newestChunk = appendable.chunk.rawValue
       try index.setCounters(counters, in: transaction)
     }
+  }
+
+  /// The chunk in memory; nil when it is not one, which is a finding, or the leftover of one that was being made.
+  private mutating func readable(_ chunk: ChunkID, _ known: ChunkEntry?) throws(ChunkStoreError) -> ChunkMap? {
+    do throws(ChunkStoreError) { return try files.map(chunk) } catch  where error.code == .corrupt {
+      if known == nil, try !holdsObjects(chunk) {
+        try remove(chunk)
+        return nil
+      }
+      findings.append(ChunkFinding(chunk: chunk, offset: 0, message: error.message))
+      try index.write { (transaction) throws(ChunkStoreError) in
+        try raiseCounters(object: 0, chunk: chunk, in: transaction)
+      }
+      return nil
+    }
+  }
+
+  /// Whether there is an object in a file that cannot be read as a chunk. Its first page is durable before any object is.
+  private func holdsObjects(_ chunk: ChunkID) throws(ChunkStoreError) -> Bool {
+    guard let map = try files.mapAsItIs(chunk) else { return false }
+    var scan = ChunkScan(map, storePrefix: files.storePrefix, from: ChunkHeader.byteCount)
+    return try scan.next() != nil
   }
 
   /// Takes objects in, in one transaction.
@@ -141,20 +160,6 @@ struct ChunkRecovery {
       let count = min(zeros.count, range.upperBound - offset)
       try file.write(Array(zeros[..<count]), at: offset)
       offset += count
-    }
-  }
-
-  /// Whether the file holds nothing: one that was being made when the machine went down.
-  private func isEmpty(_ chunk: ChunkID) throws(ChunkStoreError) -> Bool {
-    try translating { () throws(SystemCallFailure) in
-      let file = try files.directory.open(chunk.fileName, [.noFollow, .nonBlocking])
-      let status = try file.status()
-      guard status.kind == .file else { return false }
-      // It got its size after its header.
-      if status.byteCount <= ChunkHeader.byteCount { return true }
-      let start = try file.bytes(at: 0, byteCount: ChunkHeader.byteCount)
-      guard start.allSatisfy({ $0 == 0 }) else { return false }
-      return try file.nextData(from: ChunkHeader.byteCount) == nil
     }
   }
 

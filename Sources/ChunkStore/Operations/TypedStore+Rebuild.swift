@@ -44,7 +44,7 @@ extension TypedStore {
   private static func fill(_ store: TypedStoreDirectory, _ files: ChunkFiles) throws(ChunkStoreError) -> RebuildSummary
   {
     let index = try TypedStoreDirectory.makeIndex(in: store.path.appending(newIndexName), for: store.superblock)
-    var recovery = ChunkRecovery(index: index, files: files)
+    var recovery = ChunkRecovery(index: index, files: files, isRebuild: true)
     try recovery.run()
     try recovery.goOnWithLastChunk(ofByteCount: store.superblock.chunkByteCount)
     return RebuildSummary(objectCount: try index.objectCount(), findings: recovery.findings)

@@ -15,6 +15,8 @@ public final class StructureLayout: Sendable, CustomStringConvertible {
   public let problem: String?
   /// The same for layouts that are the same but for their names.
   public let fingerprint: Fingerprint
+  /// Of the type, as Swift's `MemoryLayout` has them.
+  let (byteCount, alignment, strideByteCount): (Int, Int, Int)
 
   /// The largest alignment that a chunk gives to an object, in bytes.
   public static let maximumAlignment = 64
@@ -27,6 +29,7 @@ public final class StructureLayout: Sendable, CustomStringConvertible {
     self.name = name
     self.version = version
     self.type = type
+    (byteCount, alignment, strideByteCount) = (type.byteCount, type.alignment, type.strideByteCount)
     let text = "\(version) \(StructureLayout.byteOrder) \(type.text)"
     let digest = Array(text.utf8).withRawSpan { MD5.digest(of: $0) }
     fingerprint = Fingerprint(bytes: digest.bytes)

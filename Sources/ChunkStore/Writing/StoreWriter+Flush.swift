@@ -7,6 +7,15 @@ extension StoreWriter {
   ///
   /// After a failure the changes are still staged, and the next flush may succeed; after a failed sync none does.
   func flush() throws(ChunkStoreError) {
+    do throws(ChunkStoreError) { try flushOnce() } catch  where error.code == .noSpace {
+      // To delete on a full disk takes some room.
+      try translating { () throws(SystemCallFailure) in try reserve.release() }
+      try flushOnce()
+    }
+    reserve.refill()
+  }
+
+  private func flushOnce() throws(ChunkStoreError) {
     try context.writability.check()
     let staged = state.withLock { $0 }
     try syncChanged()
@@ -73,27 +82,33 @@ extension StoreWriter {
   // MARK: Burial
 
   /// Ends what the index no longer names: marks it dead where it lies, gives its pages back, and removes chunks in which
-  /// nothing is left. Whatever a crash leaves of it the next open goes on with.
+  /// nothing is left. Whatever a crash leaves of it the next open goes on with; what a bad disk keeps it from, later ones.
   func bury() throws(ChunkStoreError) {
+    var last: [UInt8]?
     while true {
       let dying: [(key: [UInt8], entry: ObjectEntry)] = try index.read { (transaction) throws(ChunkStoreError) in
-        try transaction.page(index.dying, after: nil, limit: StoreWriter.burialCount)
+        try transaction.page(index.dying, after: last, limit: StoreWriter.burialCount)
       }
-      if dying.isEmpty { return }
-      for (_, entry) in dying { try markDead(entry.place) }
+      guard let end = dying.last?.key else { return }
+      last = end
+      var marked: [(key: [UInt8], entry: ObjectEntry)] = []
+      for object in dying {
+        do throws(ChunkStoreError) {
+          try markDead(object.entry.place)
+          marked.append(object)
+        } catch  where error.code == .io {}
+      }
       try syncChanged()
-      var lost = Set<ChunkID>()
-      for (_, entry) in dying where !lost.contains(entry.place.chunk) {
-        guard let map = try findReadable(entry.place.chunk), entry.place.range.upperBound <= map.byteCount else {
-          lost.insert(entry.place.chunk)
-          continue
-        }
-        // Where no hole can be made the space stays until the whole chunk goes.
-        do throws(SystemCallFailure) { try map.punch(entry.place.range) } catch  where error.isNotSupported {} catch {
-          throw ChunkStoreError(error)
-        }
-      }
-      try remove(dying)
+      for object in marked { try punch(object.entry.place) }
+      if !marked.isEmpty { try remove(marked) }
+    }
+  }
+
+  private func punch(_ place: ObjectPlace) throws(ChunkStoreError) {
+    guard let map = try findReadable(place.chunk), place.range.upperBound <= map.byteCount else { return }
+    // Where no hole can be made the space stays until the whole chunk goes.
+    do throws(SystemCallFailure) { try map.punch(place.range) } catch  where error.isNotSupported {} catch {
+      throw ChunkStoreError(error)
     }
   }
 

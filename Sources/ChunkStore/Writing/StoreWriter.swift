@@ -41,16 +41,19 @@ final class StoreWriter: Sendable {
   let files: ChunkFiles
   let context: ObjectContext
   let openObjects: OpenObjects
+  let reserve: SpaceReserve
   private let isTaken = Monitor(false)
   let state: Mutex<State>
 
   init(
-    superblock: ChunkSuperblock, index: ChunkIndex, context: ObjectContext, openObjects: OpenObjects
+    superblock: ChunkSuperblock, index: ChunkIndex, context: ObjectContext, openObjects: OpenObjects,
+    reserve: SpaceReserve
   ) throws(ChunkStoreError) {
     self.superblock = superblock
     self.index = index
     self.context = context
     self.openObjects = openObjects
+    self.reserve = reserve
     let files = context.files
     self.files = files
     let (counters, entry) = try index.read { (transaction) throws(ChunkStoreError) in

@@ -7,7 +7,8 @@ import StorageIO
 enum TypedCommand {
   static let table = OptionTable([
     OptionTable.Option(
-      "elements", value: "N", help: "Numbers of 8 bytes in the large array; default 16777216, 128 MiB.")
+      "elements", value: "N", help: "Numbers of 8 bytes in the large array; default 16777216, 128 MiB."),
+    OptionTable.Option("rounds", value: "N", help: "How often all elements are visited in a slice; default 40."),
   ]).adding(BenchSettings.table)
 
   private static let help = CommandHelp(
@@ -22,13 +23,16 @@ enum TypedCommand {
   static func run(_ arguments: [[UInt8]]) throws(BenchFailure) {
     if arguments.first == Array("dump".utf8) { return try TypedDump.run(Array(arguments.dropFirst())) }
     guard let options = try BenchRun.options(arguments, of: "typed", table: table, help: help) else { return }
-    let (settings, elementCount) = try BenchFailure.translating { () throws(UsageError) in
-      (try BenchSettings(options), try options.integer(of: "elements", in: 1...(1 << 34)) ?? 1 << 24)
+    let (settings, elementCount, roundCount) = try BenchFailure.translating { () throws(UsageError) in
+      (
+        try BenchSettings(options), try options.integer(of: "elements", in: 1...(1 << 34)) ?? 1 << 24,
+        try options.integer(of: "rounds", in: 1...1_000_000) ?? 40
+      )
     }
     try BenchRun.run(
       settings,
       measure: { (run) throws(BenchFailure) in
-        try TypedMeasurement(run: run, elementCount: elementCount).measure()
+        try TypedMeasurement(run: run, elementCount: elementCount, roundCount: roundCount).measure()
       },
       report: { figures, circumstances in
         FigureReport(

@@ -7,8 +7,10 @@ struct TypedMeasurement: Sendable {
   let run: BenchRun
   /// Of the large array.
   let elementCount: Int
+  /// How much is measured at a time.
+  let roundCount: Int
 
-  private static let singleAccessCount = 2_000_000
+  private var singleAccessCount: Int { 50_000 * roundCount }
   private static let kinds: [any MeasuredElement.Type] = [Int64.self, Double.self, MeasuredObject.self]
 
   func measure() throws(BenchFailure) -> FigureSet {
@@ -22,11 +24,12 @@ struct TypedMeasurement: Sendable {
     let hasPython = try python.isAvailable()
     for kind in TypedMeasurement.kinds { declare(kind, hasPython: hasPython, in: &figures) }
     declareSingle(in: &figures)
-    let numbers = try ElementAccess<Int64>(store: store, bareFile: run.workspace.file("int"), seed: run.settings.seed)
+    let numbers = try ElementAccess<Int64>(
+      store: store, bareFile: run.workspace.file("int"), seed: run.settings.seed, roundCount: roundCount)
     let doubles = try ElementAccess<Double>(
-      store: store, bareFile: run.workspace.file("double"), seed: run.settings.seed)
+      store: store, bareFile: run.workspace.file("double"), seed: run.settings.seed, roundCount: roundCount)
     let objects = try ElementAccess<MeasuredObject>(
-      store: store, bareFile: run.workspace.file("object"), seed: run.settings.seed)
+      store: store, bareFile: run.workspace.file("object"), seed: run.settings.seed, roundCount: roundCount)
     for runNumber in 1...run.settings.runCount {
       let isPythonFirst = runNumber.isMultiple(of: 2)
       var peers = hasPython && isPythonFirst ? try python.speeds(seed: UInt64(runNumber)) : [:]
@@ -80,7 +83,7 @@ struct TypedMeasurement: Sendable {
   private func measureSingle(
     _ store: TypedStore, run runNumber: Int, into figures: inout FigureSet
   ) throws(BenchFailure) {
-    let count = TypedMeasurement.singleAccessCount
+    let count = singleAccessCount
     let seconds = try BenchFailure.translating { () throws(ChunkStoreError) -> [Double] in
       try store.put("object/warm", MeasuredObject(measured: 7))
       let array = try store.array("int", of: Int64.self)
