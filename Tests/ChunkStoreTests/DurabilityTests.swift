@@ -176,6 +176,21 @@ import Testing
     #expect(try fixture.store.get("c") == 3)
   }
 
+  @Test("an object that was deleted leaves no half of a header, wherever it lay, for a rebuild to stumble upon")
+  func deletedHeaders() throws {
+    for number in 0..<64 {
+      _ = try fixture.store.newArray("\(number)", of: Reading.self, count: 300 + 2 * number, durability: .staged)
+    }
+    try fixture.store.flush()
+    for number in 0..<64 { try fixture.store.delete("\(number)", durability: .staged) }
+    try fixture.store.put("kept", 1)
+    try fixture.whileClosed {
+      let summary = try TypedStore.rebuild(at: fixture.path)
+      #expect(summary.findings == [])
+      #expect(summary.objectCount == 1)
+    }
+  }
+
   @Test("a chunk file of which only some pages came to the disk is a leftover, and goes")
   func leftoverChunk() throws {
     try fixture.store.put("a", Reading(1))

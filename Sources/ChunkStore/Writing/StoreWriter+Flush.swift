@@ -107,9 +107,19 @@ extension StoreWriter {
   private func punch(_ place: ObjectPlace) throws(ChunkStoreError) {
     guard let map = try findReadable(place.chunk), place.range.upperBound <= map.byteCount else { return }
     // Where no hole can be made the space stays until the whole chunk goes.
-    do throws(SystemCallFailure) { try map.punch(place.range) } catch  where error.isNotSupported {} catch {
+    do throws(SystemCallFailure) { try map.punch(StoreWriter.bytesToPunch(of: place)) } catch
+      where error.isNotSupported
+    {} catch {
       throw ChunkStoreError(error)
     }
+  }
+
+  /// A header goes whole or stays whole: what a rebuild finds of half of one it takes for damage.
+  private static func bytesToPunch(of place: ObjectPlace) -> Range<Int> {
+    let firstPage = place.offset.roundedUp(toMultipleOf: pageByteCount)
+    let lastPage = place.range.upperBound / pageByteCount * pageByteCount
+    let isWhole = firstPage == place.offset && place.payloadOffset <= lastPage || place.payloadOffset <= firstPage
+    return isWhole ? place.range : place.payloadOffset..<place.range.upperBound
   }
 
   private func markDead(_ place: ObjectPlace) throws(ChunkStoreError) {

@@ -28,7 +28,7 @@ struct ElementAccess<Element: MeasuredElement> {
       let file = try File.open(bareFile, [.write, .createNew])
       let byteCount = Self.count * MemoryLayout<Element>.stride
       try file.allocate(0..<byteCount)
-      let mapping = try MappedFile(file, byteCount: byteCount, isWritable: true)
+      let mapping = try MappedFile(file, byteCount: byteCount, isWritable: true, pages: .ordinary)
       return BareElements(mapping, of: Element.self, at: 0, count: Self.count, order: order)
     }
   }

@@ -5,10 +5,12 @@ import StorageIO
 /// `torture typed`: stores of typed objects as a loss of power leaves them.
 ///
 /// A process of its own does the operations while its calls are recorded; from the record follows what may be on the device
-/// at every moment, as it does for `explore`, and each such state is opened, checked and, some of them, rebuilt.
+/// at every moment, as it does for `explore`, and each such state is opened, checked and, some of them, rebuilt. Then calls of
+/// the same workload fail, are cut short or are the last.
 enum TypedLayer {
   static let layer = TortureLayer(
-    "typed", "stores of typed objects as a loss of power leaves them; N is states", in: "/dev/shm", run)
+    "typed", "stores of typed objects after losses of power, failed calls and kills; N is states and faults",
+    in: "/dev/shm", run)
   static let partName = "typed-act"
 
   private static let table = OptionTable([
@@ -20,6 +22,7 @@ enum TypedLayer {
   /// Of one workload: more workloads show more than more states of one.
   private static let statesOfPoint = 6
   private static let rebuildInterval = 4
+  private static let faultsOfWorkload = 24
 
   /// The part `torture typed-act` of this program.
   static func act(_ arguments: [[UInt8]]) throws(BenchFailure) {
@@ -41,12 +44,18 @@ enum TypedLayer {
   private static func run(_ run: TortureRun) throws(BenchFailure) {
     let composer = StateComposer(root: run.workspace.file("state"))
     try BenchFailure.translating { () throws(SystemCallFailure) in try Directory.make(composer.root) }
-    var seed = Int(run.settings.seed) &* 1000
+    let faults = try TypedFaults(run, composer, storeName: storeName)
+    var seed = run.settings.replay.flatMap { Int($0) } ?? Int(run.settings.seed) &* 1000
     while true {
       try run.interruption.check()
       let log = try record(seed, composer, run)
       run.count("workloads")
       guard try explore(seed, log, composer, run) else { return }
+      var generator = run.generator(of: seed + 1 << 40)
+      for _ in 0..<faultsOfWorkload {
+        guard try faults.tryOne(seed: seed, &generator) else { return }
+      }
+      if run.settings.replay != nil { return }
       seed += 1
     }
   }
