@@ -191,6 +191,33 @@ import Testing
     }
   }
 
+  @Test("half of a header before a whole one is no finding either, and the whole one counts")
+  func tornHeaderInGroup() throws {
+    try fixture.store.put("a", Reading(1))
+    let index = fixture.directory.path(of: "old index")
+    try fixture.reopen(after: {
+      try FileManager.default.copyItem(atPath: fixture.path.appending("index").description, toPath: index)
+    })
+    try fixture.store.put("b", Reading(2), durability: .staged)
+    try fixture.store.put("c", Reading(3), durability: .staged)
+    try fixture.store.flush()
+    let torn = try #require(try fixture.store.object("b")).offset - 1
+    try fixture.reopen(after: {
+      let current = fixture.path.appending("index").description
+      try FileManager.default.removeItem(atPath: current)
+      try FileManager.default.copyItem(atPath: index, toPath: current)
+      try fixture.chunkFile(1).write([0xFF], at: torn)
+    })
+    #expect(fixture.store.openFindings == [])
+    #expect(try fixture.store.keys() == ["a", "c"])
+    try fixture.whileClosed {
+      let summary = try TypedStore.rebuild(at: fixture.path)
+      #expect(summary.findings == [])
+    }
+    try fixture.reopen()
+    #expect(try fixture.store.get("c") == Reading(3))
+  }
+
   @Test("a chunk file of which only some pages came to the disk is a leftover, and goes")
   func leftoverChunk() throws {
     try fixture.store.put("a", Reading(1))

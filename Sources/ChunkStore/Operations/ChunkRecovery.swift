@@ -54,7 +54,12 @@ struct ChunkRecovery {
       // Nothing of it is changed: whoever repairs it finds it as it was.
       return
     }
-    // Behind the end that the index knows, half of a header is one that was being written, and nobody was told.
+    // Behind the end that the index knows, half of a header is one that was being written, and nobody was told. One before
+    // an object that came to the disk whole stays where it is, and is a header no more: a rebuild would take it for damage.
+    for damage in scan.damages where damage.offset < scan.end {
+      try map.write([UInt8](repeating: 0, count: ObjectHeader.magic.count), at: damage.offset)
+    }
+    if !scan.damages.isEmpty { try translating { () throws(SystemCallFailure) in try map.sync() } }
     if known == nil && livingCount == 0 { return try remove(chunk) }
     try zero(map, from: scan.end)
     if known == nil { appendable = (chunk, map.byteCount) }
