@@ -48,6 +48,8 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
   public var isDamaged: Bool {
     [
       MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CURSOR_FULL, Self.faultCode,
+      // All tables are used with the flags they were made with: others are on disk.
+      MDB_INCOMPATIBLE, MDB_BAD_DBI,
     ].contains(code)
   }
   /// Whether the environment met a fatal error, such as a meta page that could not be written.

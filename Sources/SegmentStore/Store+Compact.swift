@@ -50,6 +50,16 @@ extension Store {
         advice: "try again, or wait longer with --lock-timeout")
     }
     defer { withExtendedLifetime(lock) {} }
+    do throws(StoreError) {
+      return try compactLocked(options, cancellation, progress)
+    } catch  where error.code == .cancelled {
+      throw StoreError(.cancelled, "interrupted; what was moved stays moved")
+    }
+  }
+
+  private func compactLocked(
+    _ options: CompactionOptions, _ cancellation: Cancellation, _ progress: (_ byteCount: Int, _ total: Int) -> Void
+  ) throws(StoreError) -> CompactionSummary {
     let session = try usingReserve { () throws(StoreError) in try writerSession() }
     try session.checkUsable()
     var summary = CompactionSummary()

@@ -144,6 +144,23 @@ import Testing
     }
   }
 
+  @Test("that is interrupted says that what was moved stays moved")
+  func interrupted() throws {
+    try withHalfDeleted { sandbox, names in
+      let log = sandbox.root / "work" / "log"
+      // Stopped before the sync of its second batch, so that the signal comes in the middle of the work.
+      let fault = Fault(.stop, at: ["fdatasync"], path: "/segments/", number: 2)
+      let compacting = try fault.applied(to: sandbox.command("compact", "--target", "1"), log: log).start()
+      try wait(for: "the compaction to stop") { try LoggedCall.all(in: log).contains(where: \.isMet) }
+      compacting.send(SIGINT)
+      compacting.resume()
+      let result = try compacting.wait()
+      #expect(result.exitStatus == 130 && result.errorText.contains("what was moved stays moved"), "\(result)")
+      expectDone(try sandbox.pfs("verify"))
+      try expectWhole(names, in: sandbox)
+    }
+  }
+
   @Test("with damaged records leaves these, moves the others and is exit status 3")
   func damaged() throws {
     try withHalfDeleted { sandbox, names in

@@ -19,6 +19,29 @@ import Testing
     }
   }
 
+  @Test("finds nothing in a copy of a store that leaves stored zeros out as holes")
+  func sparseCopy() throws {
+    try Sandbox.use { sandbox in
+      var bytes = Sample(.random, seed: 3).bytes(900_000)
+      bytes.replaceSubrange(100_000..<600_000, with: Data(count: 500_000))
+      try (sandbox.work / "file").write(bytes)
+      try sandbox.done("init", "--part-size", "1MiB")
+      try sandbox.done("put", "--codec", "stored", "file")
+      let copy = sandbox.root / "copy"
+      let copying = try Command(
+        BytePath("/bin/cp"), ["-a", "--sparse=always", sandbox.store.text, copy.text], environment: [:],
+        workingDirectory: sandbox.work
+      ).run()
+      expectDone(copying)
+      try sandbox.store.remove()
+      try FileManager.default.moveItem(atPath: copy.text, toPath: sandbox.store.text)
+      #expect(try sandbox.segmentPaths().contains { try $0.allocatedByteCountOfTree() < 500_000 })
+      for option in [[], ["--fast"]] { expectDone(try sandbox.command(["verify"] + option).run()) }
+      expectDone(try sandbox.pfs("get", "file", "-o", "restored"))
+      try expectSameBytes(sandbox.work / "restored", sandbox.work / "file")
+    }
+  }
+
   @Test("names file, part, segment and offset of every damaged part; exit status 3; changes nothing")
   func damage() throws {
     try withFiles { sandbox, id in

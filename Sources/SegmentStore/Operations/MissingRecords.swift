@@ -26,16 +26,25 @@ struct MissingRecords {
     try walk.forEachJournalRecord(look)
   }
 
-  private func check(_ record: NeededRecord, _ bytes: SegmentBytes?) throws(StoreError) {
-    var header: RecordHeader?
-    do throws(StoreError) { header = try bytes?.header(at: record.location.offset) } catch {}
-    // One that was cut off behind its header was not found either.
-    let isWhole = record.location.end <= bytes?.byteCount ?? 0
-    if isWhole, let header, header.recordByteCount == record.location.recordByteCount, matches(header, record) {
-      return
-    }
+  private func check(_ record: NeededRecord, _ opened: SegmentBytes?) throws(StoreError) {
+    if isFound(record, header(of: record, opened), opened) { return }
+    // The file was perhaps opened before somebody appended the record, or made the segment.
+    var bytes: SegmentBytes?
+    do throws(StoreError) { bytes = try SegmentBytes(record.location.segment, of: run.store) } catch {}
+    let header = header(of: record, bytes)
+    if isFound(record, header, bytes) { return }
     guard isStillNeeded(record) else { return }
     run.report(finding(record, header, bytes))
+  }
+
+  private func header(of record: NeededRecord, _ bytes: SegmentBytes?) -> RecordHeader? {
+    do throws(StoreError) { return try bytes?.header(at: record.location.offset) } catch { return nil }
+  }
+
+  private func isFound(_ record: NeededRecord, _ header: RecordHeader?, _ bytes: SegmentBytes?) -> Bool {
+    // One that was cut off behind its header was not found either.
+    guard let header, record.location.end <= bytes?.byteCount ?? 0 else { return false }
+    return header.recordByteCount == record.location.recordByteCount && matches(header, record)
   }
 
   private func matches(_ header: RecordHeader, _ record: NeededRecord) -> Bool {

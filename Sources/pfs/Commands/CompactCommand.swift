@@ -56,34 +56,42 @@ struct CompactCommand: Command {
         context.progress.add(byteCount)
       }
     }
-    try report(summary, context.output)
-    try compactIndex(of: store, context)
+    let indexByteCount = try compactIndex(of: store, context)
+    try report(summary, indexByteCount, context.output)
     return summary.damagedSegments.isEmpty ? .done : .damageFound
   }
 
-  /// Nobody may have the store open meanwhile, not even this process.
-  private func compactIndex(of store: Store, _ context: CommandContext) throws(CommandError) {
+  /// Nobody may have the store open meanwhile, not even this process. A copy takes room: where there is none the index stays.
+  /// - Returns: What the index gave back, in bytes.
+  private func compactIndex(of store: Store, _ context: CommandContext) throws(CommandError) -> Int {
     let before = try translating { () throws(StoreError) in try store.indexSpace() }
-    guard before.isWorthCompacting else { return }
-    var isInUse = context.isInShell
-    if !isInUse {
-      let outcome = try translating { () throws(StoreError) in
+    guard before.isWorthCompacting else { return 0 }
+    var reason = "nobody else uses the store"
+    if !context.isInShell {
+      let freed = try translating { () throws(StoreError) -> Int? in
         // What was stored is safe; and closing compacts a small index by itself.
         try context.stores.close()
-        return try Store.compactIndex(at: store.path, cancellation: context.cancellation)
+        do throws(StoreError) {
+          switch try Store.compactIndex(at: store.path, cancellation: context.cancellation) {
+          case .inUse: return nil
+          case .notWorthIt(let now): return before.byteCount - now.byteCount
+          case .done(_, let after): return before.byteCount - after.byteCount
+          }
+        } catch  where error.code == .noSpace {
+          reason = "the disk has room for a copy"
+          return nil
+        }
       }
-      isInUse = outcome == .inUse
+      if let freed { return freed }
     }
-    if isInUse {
-      context.output.notice(
-        "\(ByteSize.text(before.freeByteCount)) of the index are free, and stay until nobody else uses the store")
-    } else {
-      context.output.notice("the index gave back about \(ByteSize.text(before.freeByteCount))")
-    }
+    context.output.notice("\(ByteSize.text(before.freeByteCount)) of the index are free, and stay until \(reason)")
+    return 0
   }
 
-  private func report(_ summary: CompactionSummary, _ output: Output) throws(CommandError) {
-    let freedByteCount = summary.diskByteCountBefore - summary.diskByteCountAfter
+  private func report(
+    _ summary: CompactionSummary, _ indexByteCount: Int, _ output: Output
+  ) throws(CommandError) {
+    let freedByteCount = summary.diskByteCountBefore - summary.diskByteCountAfter + indexByteCount
     if output.isJSON {
       let integer = { (number: Int) in JSONValue.integer(Int64(number)) }
       return try output.result([
