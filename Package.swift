@@ -28,6 +28,7 @@ let package = Package(
   name: "pfs",
   products: [
     .library(name: "SegmentStore", targets: ["SegmentStore"]),
+    .library(name: "ChunkStore", targets: ["ChunkStore"]),
     .executable(name: "pfs", targets: ["pfs"]),
     .executable(name: "pfs-bench", targets: ["pfs-bench"]),
     // Loaded before libc, it makes system calls fail; pfs-bench and the tests find it beside themselves.
@@ -61,6 +62,9 @@ let package = Package(
     // The store.
     layer("SegmentStore", ["StorageIO", "LMDB", "Codecs", "Mutants"]),
 
+    // Typed structures in mapped chunks.
+    layer("ChunkStore", ["StorageIO", "LMDB", "Codecs"]),
+
     // The commands.
     layer("CommandSupport", []),
     .executableTarget(
@@ -68,8 +72,14 @@ let package = Package(
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "pfs-bench",
-      dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO", "Mutants"],
+      dependencies: [
+        "SegmentStore", "ChunkStore", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO", "Mutants",
+      ],
       swiftSettings: swiftSettings),
+
+    // Programs to learn from.
+    .executableTarget(
+      name: "sensor-log", dependencies: ["ChunkStore"], path: "Examples/SensorLog", swiftSettings: swiftSettings),
 
     .target(
       name: "FaultInjection", cSettings: cSettings,
@@ -84,7 +94,8 @@ let package = Package(
     tests("YAMLTests", ["YAML"]),
     tests("CommandSupportTests", ["CommandSupport"]),
     tests("SegmentStoreTests", ["SegmentStore", "StorageIO", "LMDB", "Codecs", "TestSupport"]),
-    tests("CommandTests", ["pfs", "pfs-bench", "SegmentStore", "TestSupport"]),
+    tests("ChunkStoreTests", ["ChunkStore", "StorageIO", "LMDB", "TestSupport"]),
+    tests("CommandTests", ["pfs", "pfs-bench", "SegmentStore", "ChunkStore", "TestSupport"]),
   ]
 )
 

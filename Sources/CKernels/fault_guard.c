@@ -36,6 +36,7 @@ static void handle_fault(int signal_number, siginfo_t *info, void *context) {
     for (struct pfs_fault_guard *guard = innermost; guard; guard = guard->outer) {
         if (address < guard->low || address >= guard->high) continue;
         int saved_errno = errno;
+        __atomic_fetch_add(guard->mapping_fault_count, 1, __ATOMIC_SEQ_CST);
         void *page = (void *)(address & ~(page_byte_count - 1));
         // The system call itself: a library wrapper may not be safe in a handler.
         long mapped = syscall(SYS_mmap, page, page_byte_count, (long)guard->protection,
@@ -65,11 +66,13 @@ int pfs_fault_guard_install(void) {
     return once_error ? once_error : install_error;
 }
 
-void pfs_fault_guard_enter(struct pfs_fault_guard *guard, const void *base, size_t byte_count, int writable) {
+void pfs_fault_guard_enter(struct pfs_fault_guard *guard, const void *base, size_t byte_count, int writable,
+                           int *mapping_fault_count) {
     guard->low = (uintptr_t)base & ~(page_byte_count - 1);
     guard->high = (uintptr_t)base + byte_count;
     guard->protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
     guard->fault_count = 0;
+    guard->mapping_fault_count = mapping_fault_count;
     guard->outer = innermost;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     innermost = guard;
@@ -81,4 +84,8 @@ int pfs_fault_guard_leave(struct pfs_fault_guard *guard) {
     innermost = guard->outer;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     return guard->fault_count;
+}
+
+int pfs_fault_count(const int *mapping_fault_count) {
+    return __atomic_load_n(mapping_fault_count, __ATOMIC_SEQ_CST);
 }

@@ -9,14 +9,27 @@ import Glibc
 @safe public final class MappedFile: @unchecked Sendable {
   // Unchecked, for the pointer: it is set once and unmapped in `deinit`. What two threads do to the same bytes is
   // the business of the owner, who appends to ranges that nobody reads yet.
-  private let base: UnsafeMutableRawPointer
+  /// In what pieces the system is to bring the file in.
+  public enum PagePreference: Sendable {
+    /// As large as it can, when it is written to: for a file that is written from its start to its end.
+    case large
+    /// As it sees fit: with what is likely to be read next.
+    case ordinary
+    /// Page by page. A write to a hole then takes the blocks of that page, and of no other that was brought in with it.
+    case single
+  }
+
+  @usableFromInline let base: UnsafeMutableRawPointer
   public let byteCount: Int
-  private let isWritable: Bool
+  @usableFromInline let isWritable: Bool
   private let path: FilePath
-  private let faults = FaultFlag()
+  /// Counted by the fault guard, from any thread.
+  private let faultCount: UnsafeMutablePointer<Int32>
 
   /// Maps the first `byteCount` bytes of `file`, which may end before that: what lies past its end faults.
-  public init(_ file: File, byteCount: Int, isWritable: Bool) throws(SystemCallFailure) {
+  public init(
+    _ file: File, byteCount: Int, isWritable: Bool, pages: PagePreference = .large
+  ) throws(SystemCallFailure) {
     precondition(byteCount > 0, "a mapping has at least one byte")
     let installError = pfs_fault_guard_install()
     if installError != 0 {
@@ -29,8 +42,15 @@ import Glibc
       throw SystemCallFailure("mmap", "'\(file.path)'")
     }
     unsafe base = address
-    // Large folios where the file system has them: fewer faults. A hint, so its failure means nothing.
-    if isWritable { _ = unsafe madvise(address, byteCount, MADV_HUGEPAGE) }
+    // Safe: freed in `deinit`, after every access.
+    unsafe faultCount = .allocate(capacity: 1)
+    unsafe faultCount.initialize(to: 0)
+    // Hints, so their failure means nothing.
+    switch pages {
+    case .large: if isWritable { _ = unsafe madvise(address, byteCount, MADV_HUGEPAGE) }
+    case .ordinary: break
+    case .single: _ = unsafe madvise(address, byteCount, MADV_RANDOM)
+    }
     self.byteCount = byteCount
     self.isWritable = isWritable
     path = file.path
@@ -39,10 +59,11 @@ import Glibc
   deinit {
     // Safe: mapped in `init`; no span outlives the closure it was lent to.
     unsafe munmap(base, byteCount)
+    unsafe faultCount.deallocate()
   }
 
   /// Whether a page of this mapping was lost since it was made.
-  public var isFaulted: Bool { faults.isSet }
+  public var isFaulted: Bool { unsafe pfs_fault_count(faultCount) != 0 }
 
   /// Calls `body` with the bytes of `range`.
   /// - Throws: What `body` throws; if a page of the range could not be read, `failure` of it instead.
@@ -73,6 +94,14 @@ import Glibc
   /// Reads the pages of `range` in, in bulk, so that a page that cannot be read is an error here.
   public func populateForReading(_ range: Range<Int>) throws(SystemCallFailure) {
     try advise(range, populateRead, "madvise(MADV_POPULATE_READ)")
+  }
+
+  /// Has the pages of `range` read in without waiting for it. A hint: promises nothing.
+  public func prefetch(_ range: Range<Int>) {
+    check(range)
+    let start = range.lowerBound & ~(pageByteCount - 1)
+    // Safe: a range of our own mapping; the advice changes no byte.
+    _ = unsafe madvise(base + start, range.upperBound - start, MADV_WILLNEED)
   }
 
   /// Makes the pages of `range` ready to be written, in bulk.
@@ -112,19 +141,37 @@ import Glibc
     _ range: Range<Int>, failure: (SystemCallFailure) -> E, _ body: () throws(E) -> R
   ) throws(E) -> R {
     let outcome: Result<R, E>
-    let faultCount: Int32
-    (outcome, faultCount) = unsafe withUnsafeTemporaryAllocation(of: pfs_fault_guard.self, capacity: 1) { storage in
+    let isFaulted: Bool
+    (outcome, isFaulted) = unsafe withUnsafeTemporaryAllocation(
+      byteCount: faultGuardByteCount, alignment: faultGuardAlignment
+    ) { storage in
+      guard let guardAddress = storage.baseAddress else { return (result(body), false) }
       // Safe: the guard lives on this stack frame from enter to leave, which nothing skips.
-      guard let guardAddress = storage.baseAddress else { return (result(body), 0) }
-      unsafe pfs_fault_guard_enter(guardAddress, base + range.lowerBound, range.count, isWritable ? 1 : 0)
+      unsafe enterGuard(guardAddress, base + range.lowerBound, range.count)
       let outcome = result(body)
-      return (outcome, unsafe pfs_fault_guard_leave(guardAddress))
+      return (outcome, unsafe leaveGuard(guardAddress))
     }
-    if faultCount > 0 {
-      faults.set()
-      throw failure(.mappedFault("'\(path)' bytes \(range.lowerBound)...\(range.upperBound)"))
-    }
+    if isFaulted { throw failure(lostPage(in: range)) }
     return try outcome.get()
+  }
+
+  /// Guards the access of this thread to some bytes, until ``leaveGuard(_:)``.
+  @usableFromInline func enterGuard(
+    _ storage: UnsafeMutableRawPointer, _ start: UnsafeMutableRawPointer, _ byteCount: Int
+  ) {
+    unsafe assert(MemoryLayout<pfs_fault_guard>.size <= faultGuardByteCount, "a guard does not fit")
+    // Safe: the caller lends memory of the size and alignment of a guard, until it leaves.
+    let fresh = unsafe storage.assumingMemoryBound(to: pfs_fault_guard.self)
+    unsafe pfs_fault_guard_enter(fresh, start, byteCount, isWritable ? 1 : 0, faultCount)
+  }
+
+  /// - Returns: Whether the access has met a page that was lost.
+  @usableFromInline func leaveGuard(_ storage: UnsafeMutableRawPointer) -> Bool {
+    unsafe pfs_fault_guard_leave(storage.assumingMemoryBound(to: pfs_fault_guard.self)) > 0
+  }
+
+  @usableFromInline func lostPage(in range: Range<Int>) -> SystemCallFailure {
+    .mappedFault("'\(path)' bytes \(range.lowerBound)...\(range.upperBound)")
   }
 
   private func result<R, E: Error>(_ body: () throws(E) -> R) -> Result<R, E> {
@@ -134,6 +181,10 @@ import Glibc
 
 /// The size of a page of memory, in bytes.
 public let pageByteCount = Int(sysconf(Int32(_SC_PAGESIZE)))
+
+/// Room for a `pfs_fault_guard`, for what is compiled into other modules.
+@inlinable var faultGuardByteCount: Int { 64 }
+@inlinable var faultGuardAlignment: Int { 16 }
 
 /// MADV_POPULATE_READ and MADV_POPULATE_WRITE of Linux 5.14, which the C library's header may lack.
 private let populateRead: Int32 = 22

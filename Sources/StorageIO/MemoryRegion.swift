@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// Zeroed memory straight from the system, given back when the last reference goes.
 ///
@@ -39,11 +38,10 @@ import Synchronization
     var bytes = unsafe MutableRawSpan(_unsafeStart: base + range.lowerBound, byteCount: range.count)
     return try body(&bytes)
   }
-}
 
-/// A flag that is set once and never cleared.
-final class FaultFlag: Sendable {
-  private let value = Atomic(false)
-  var isSet: Bool { value.load(ordering: .acquiring) }
-  func set() { value.store(true, ordering: .releasing) }
+  /// The memory as words that threads share. The caller stays inside it.
+  func withWords<Word: ~Copyable, R>(of type: Word.Type, _ body: (UnsafePointer<Word>) -> R) -> R {
+    // Safe: aligned to a page, and `self` keeps the memory for the call.
+    unsafe body(UnsafePointer(base.assumingMemoryBound(to: Word.self)))
+  }
 }

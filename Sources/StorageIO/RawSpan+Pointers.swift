@@ -31,6 +31,23 @@ extension RawSpan {
     return unsafe withUnsafeBytes { unsafe [UInt8]($0[range]) }
   }
 
+  /// The first multiple of `stride` at which the bytes of `pattern` stand; nil when there is none.
+  public func firstOffset(of pattern: [UInt8], stride: Int) -> Int? {
+    precondition(stride > 0, "a stride of \(stride)")
+    // Safe: no comparison goes past the end of either.
+    return unsafe withPointer { bytes in
+      unsafe pattern.withUnsafeBytes { pattern in
+        guard let base = pattern.baseAddress else { return byteCount > 0 ? 0 : nil }
+        var offset = 0
+        while offset <= byteCount - pattern.count {
+          if unsafe memcmp(bytes + offset, base, pattern.count) == 0 { return offset }
+          offset += stride
+        }
+        return nil
+      }
+    }
+  }
+
   /// Whether both spans hold the same bytes, as many of them.
   public func hasSameBytes(as other: RawSpan) -> Bool {
     guard byteCount == other.byteCount else { return false }

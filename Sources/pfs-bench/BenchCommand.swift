@@ -5,10 +5,10 @@ import Console
 enum BenchCommand {
   static let version = "0.1.0"
 
-  private static let names = ["sweep", "limit", "peers", "index", "small", "churn", "report", "torture"]
+  private static let names = ["sweep", "limit", "peers", "index", "small", "churn", "typed", "report", "torture"]
 
   /// Subcommands that are described and not there yet.
-  private static let laterNames = ["staging", "typed"]
+  private static let laterNames = ["staging"]
 
   private static let table = OptionTable([
     OptionTable.Option("help", short: "h", help: "Print this help and exit."),
@@ -24,7 +24,8 @@ enum BenchCommand {
       work of zlib in the same run; 'limit' a large file beside all the bare work; 'peers' the same work by pfs and by \
       other programs; 'index' the open of a store with very many parts, a range out of a large file, \
       rebuild and verify; 'small' very many small files, and many writers against one; 'churn' what deletes give back and \
-      compaction costs; 'report' makes a page of results; 'torture' tries to break stores.
+      compaction costs; 'typed' the elements of typed arrays; 'report' makes a page of results; 'torture' tries to break \
+      stores.
       """,
     sections: [CommandHelp.Section("Options", table)],
     notes: [
@@ -66,6 +67,7 @@ enum BenchCommand {
     case "index": try IndexCommand.run(rest)
     case "small": try SmallCommand.run(rest)
     case "churn": try ChurnCommand.run(rest)
+    case "typed": try TypedCommand.run(rest)
     case "torture": try TortureCommand.run(rest)
     case BareWork.subcommandName: try BareWork.run(rest)
     case _ where laterNames.contains(name):

@@ -14,6 +14,7 @@ struct pfs_fault_guard {
     uintptr_t low, high;
     int protection;
     volatile int fault_count;
+    int *mapping_fault_count;
     struct pfs_fault_guard *outer;
 };
 
@@ -21,8 +22,13 @@ struct pfs_fault_guard {
 // Returns 0 or an errno value.
 int pfs_fault_guard_install(void);
 
-// Guards [base, base + byte_count) in this thread until the matching leave; guards nest.
-void pfs_fault_guard_enter(struct pfs_fault_guard *guard, const void *base, size_t byte_count, int writable);
+// Guards [base, base + byte_count) in this thread until the matching leave; guards nest. A fault is counted in
+// `mapping_fault_count` too, before zeros stand in the place of its page: no thread sees them and finds it uncounted.
+void pfs_fault_guard_enter(struct pfs_fault_guard *guard, const void *base, size_t byte_count, int writable,
+                           int *mapping_fault_count);
+
+// What such a count has come to.
+int pfs_fault_count(const int *mapping_fault_count);
 
 // Ends the innermost guard and returns how many faults it caught.
 int pfs_fault_guard_leave(struct pfs_fault_guard *guard);

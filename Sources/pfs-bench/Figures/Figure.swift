@@ -8,13 +8,15 @@ struct Figure: Sendable {
     case mebibytes = "MiB"
     case times = "x"
     case extents = "extents"
+    case millionsPerSecond = "M/s"
+    case nanoseconds = "ns"
 
     var decimals: Int {
       switch self {
       case .times: 3
       case .milliseconds, .gigabytesPerSecond: 2
-      case .filesPerSecond, .partsPerSecond, .extents: 0
-      case .mebibytes: 1
+      case .filesPerSecond, .partsPerSecond, .extents, .nanoseconds: 0
+      case .mebibytes, .millionsPerSecond: 1
       }
     }
   }
