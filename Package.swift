@@ -28,6 +28,7 @@ let package = Package(
   name: "pfs",
   products: [
     .library(name: "SegmentStore", targets: ["SegmentStore"]),
+    .library(name: "StagingFS", targets: ["StagingFS"]),
     .executable(name: "pfs", targets: ["pfs"]),
     .executable(name: "pfs-bench", targets: ["pfs-bench"]),
     // Loaded before libc, it makes system calls fail; pfs-bench and the tests find it beside themselves.
@@ -61,6 +62,9 @@ let package = Package(
     // The store.
     layer("SegmentStore", ["StorageIO", "LMDB", "Codecs", "Mutants"]),
 
+    // A staging tree in memory above it.
+    layer("StagingFS", ["SegmentStore", "StorageIO", "CommandSupport"]),
+
     // The commands.
     layer("CommandSupport", []),
     .executableTarget(
@@ -84,6 +88,7 @@ let package = Package(
     tests("YAMLTests", ["YAML"]),
     tests("CommandSupportTests", ["CommandSupport"]),
     tests("SegmentStoreTests", ["SegmentStore", "StorageIO", "LMDB", "Codecs", "TestSupport"]),
+    tests("StagingFSTests", ["StagingFS", "SegmentStore", "StorageIO", "TestSupport"]),
     tests("CommandTests", ["pfs", "pfs-bench", "SegmentStore", "TestSupport"]),
   ]
 )

@@ -1,0 +1,63 @@
+import SegmentStore
+import Synchronization
+
+/// The account of a staging tree: every byte is charged here before it is allocated, and given back when the last reference
+/// to it goes. The sum of all charges never exceeds the limit.
+final class StagingQuota: Sendable {
+  let limitByteCount: Int
+  /// Memory of a store that the limit was taken from.
+  private let reservation: MemoryReservation?
+  private let used = Atomic(0)
+  private let chunks = Atomic(0)
+
+  init(limitByteCount: Int, reservation: MemoryReservation? = nil) {
+    self.limitByteCount = limitByteCount
+    self.reservation = reservation
+  }
+
+  var usedByteCount: Int { used.load(ordering: .relaxed) }
+  var chunkCount: Int { chunks.load(ordering: .relaxed) }
+  var availableByteCount: Int { max(0, limitByteCount - usedByteCount) }
+
+  /// Charges `byteCount` bytes.
+  /// - Throws: `.quotaExceeded`; then nothing is charged.
+  func charge(_ byteCount: Int, isChunk: Bool = false) throws(StagingError) -> Charge {
+    var before = used.load(ordering: .relaxed)
+    while true {
+      guard byteCount <= limitByteCount - before else { throw exceeded(byteCount, before) }
+      let (isDone, found) = used.weakCompareExchange(
+        expected: before, desired: before + byteCount, ordering: .relaxed)
+      if isDone { break }
+      before = found
+    }
+    if isChunk { chunks.add(1, ordering: .relaxed) }
+    return Charge(self, byteCount, isChunk: isChunk)
+  }
+
+  fileprivate func giveBack(_ byteCount: Int, isChunk: Bool) {
+    used.subtract(byteCount, ordering: .relaxed)
+    if isChunk { chunks.subtract(1, ordering: .relaxed) }
+  }
+
+  private func exceeded(_ byteCount: Int, _ usedByteCount: Int) -> StagingError {
+    let available = max(0, limitByteCount - usedByteCount)
+    return StagingError(
+      .quotaExceeded, requested: byteCount, available: available,
+      "the quota of \(limitByteCount) bytes has room for \(available), and \(byteCount) were wanted")
+  }
+}
+
+/// Bytes that are charged as long as this lives. Several may hold one: what they share is charged once.
+final class Charge: Sendable {
+  let byteCount: Int
+  private let quota: StagingQuota
+  private let isChunk: Bool
+
+  fileprivate init(_ quota: StagingQuota, _ byteCount: Int, isChunk: Bool) {
+    self.quota = quota
+    self.byteCount = byteCount
+    self.isChunk = isChunk
+  }
+
+  deinit { quota.giveBack(byteCount, isChunk: isChunk) }
+}
