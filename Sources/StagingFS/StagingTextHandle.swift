@@ -64,14 +64,19 @@ public struct StagingTextHandle {
 
   /// Calls `body` with each line that is left, without its line feed.
   public func forEachLine(_ body: (String) throws -> Void) throws {
-    while let line = try readLine() { try body(line.hasSuffix("\n") ? String(line.dropLast()) : line) }
+    while let line = try readLine() { try body(StagingTextHandle.withoutLineFeed(line)) }
   }
 
   /// The lines that are left, each without its line feed.
   public func lines() throws(StagingError) -> [String] {
     var lines: [String] = []
-    while let line = try readLine() { lines.append(line.hasSuffix("\n") ? String(line.dropLast()) : line) }
+    while let line = try readLine() { lines.append(StagingTextHandle.withoutLineFeed(line)) }
     return lines
+  }
+
+  /// By scalars: a carriage return and a line feed are one character.
+  private static func withoutLineFeed(_ line: String) -> String {
+    line.unicodeScalars.last == "\n" ? String(line.unicodeScalars.dropLast()) : line
   }
 
   private func decoded(_ bytes: [UInt8]) throws(StagingError) -> String {

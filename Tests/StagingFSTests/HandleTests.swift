@@ -177,10 +177,10 @@ import Testing
 
   @Test func `takes an array over and lends it without a copy`() throws {
     let bytes = noise(1 << 20)
-    let address = unsafe bytes.withUnsafeBytes { unsafe Int(bitPattern: $0.baseAddress) }
+    let address = unsafe bytes.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
     try staging.write(bytes, to: "/file")
     let found = try staging.read("/file")
-    let foundAddress = unsafe found.withUnsafeBytes { unsafe Int(bitPattern: $0.baseAddress) }
+    let foundAddress = unsafe found.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
     #expect(foundAddress == address)
     // And what is changed in place is no longer the caller's.
     try staging.withFile("/file", .readWrite) { try $0.write([bytes[0] ^ 1]) }

@@ -57,7 +57,7 @@ import Testing
 
   @Test func `that a copy or an import exceeds leaves nothing of it`() throws {
     let name = StagingPath("/dir")
-    for number in 0..<40 { try staging.importTree([(name.appending("\(number)"), noise(500))]) }
+    for number in 0..<45 { try staging.importTree([(name.appending("\(number)"), noise(500))]) }
     let before = staging.statistics()
     #expect(stagingError { try staging.copyTree("/dir", to: "/copy") }?.code == .quotaExceeded)
     #expect(
