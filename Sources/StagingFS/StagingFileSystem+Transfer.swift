@@ -93,6 +93,18 @@ extension StagingFileSystem {
   public func exportTree(
     _ path: StagingPath = .root, changedSince mark: Mark? = nil, lockTimeout: LockTimeout? = nil
   ) throws(StagingError) -> [ExportedFile] {
+    try files(path, changedSince: mark, lockTimeout, isCharged: true)
+  }
+
+  /// As ``exportTree(_:changedSince:lockTimeout:)`` for a moment only: what the tree changes meanwhile is charged, the lists of
+  /// pieces that are then there twice are not. So it works when the quota is used up.
+  func snapshot(_ path: StagingPath, lockTimeout: LockTimeout) throws(StagingError) -> [ExportedFile] {
+    try files(path, changedSince: nil, lockTimeout, isCharged: false)
+  }
+
+  private func files(
+    _ path: StagingPath, changedSince mark: Mark?, _ lockTimeout: LockTimeout?, isCharged: Bool
+  ) throws(StagingError) -> [ExportedFile] {
     try change(lockTimeout) { (tree, held) throws(TreeFailure) in
       let top = try failing { () throws(StagingError) in try tree.existing(path) }
       var found: [(StagedFile, StagingPath)] = []
@@ -104,7 +116,7 @@ extension StagingFileSystem {
       }
       return try failing { () throws(StagingError) in
         var files: [ExportedFile] = []
-        for (file, path) in found { files.append(try exported(file, path)) }
+        for (file, path) in found { files.append(try exported(file, path, isCharged: isCharged)) }
         return files
       }
     }
@@ -124,9 +136,11 @@ extension StagingFileSystem {
     return ExportSequence(self, paths, changedSince: mark, lockTimeout)
   }
 
-  private func exported(_ file: StagedFile, _ path: StagingPath) throws(StagingError) -> ExportedFile {
+  private func exported(
+    _ file: StagedFile, _ path: StagingPath, isCharged: Bool = true
+  ) throws(StagingError) -> ExportedFile {
     try file.withState { (state) throws(StagingError) in
-      ExportedFile(path, state, try state.content.shared(quota), quota)
+      ExportedFile(path, state, isCharged ? try state.content.shared(quota) : state.content, quota)
     }
   }
 

@@ -47,6 +47,36 @@ public final class PutGroup: Sendable {
     ).run(source).id
   }
 
+  /// Stores many files, several at a time, that become visible with the others.
+  /// - Throws: As the other, of the first file that cannot be stored. What was stored until then stays in the group: roll it
+  ///   back.
+  public func put(
+    all files: [(source: PutSource, name: FileName)], _ options: PutOptions = PutOptions(),
+    cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
+  ) throws(StoreError) {
+    let (store, session) = (store, try store.writerSession())
+    do throws(StoreError) {
+      _ = try ParallelFiles<(id: FileID, source: PutSource, name: FileName)>(cancellation: cancellation).run(
+        produce: {
+          (handOver: ((id: FileID, source: PutSource, name: FileName)) throws(StoreError) -> Void) throws(StoreError) in
+          var ids = FileIDRange(session)
+          for (source, name) in files { try handOver((try ids.next(), source, name)) }
+          try ids.giveBack()
+        },
+        isFatal: { _ in true },
+        work: { (file: (id: FileID, source: PutSource, name: FileName)) throws(StoreError) in
+          let put = PutPipeline(
+            store: store, session: session, name: file.name, options: options, group: self,
+            cancellation: cancellation, progress: progress)
+          _ = try put.run(file.source, as: file.id)
+        },
+        failed: { (_, _) in })
+    } catch {
+      try cancellation.check()
+      throw error
+    }
+  }
+
   /// Makes all files visible at once. No put of the group may run; afterwards the group is empty.
   /// - Returns: Their ids, in order.
   /// - Throws: `.noSpace`, `.cancelled`, `.io`: none is visible, and the group is as it was. `.durabilityUnknown`: the

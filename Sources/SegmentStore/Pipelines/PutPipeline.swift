@@ -99,7 +99,7 @@ struct PutPipeline {
   private func storeParts(_ source: OpenPutSource, _ plan: PutPlan, _ put: inout PutState) throws(StoreError) {
     let window = BatchWindow<[StoredPart]>(workers: store.workers, budget: store.budget)
     defer { window.drain() }
-    var layout = SourceLayout(source.file, byteCount: plan.byteCount ?? 0, partByteCount: plan.partByteCount)
+    var layout = SourceLayout(source.bytes.file, byteCount: plan.byteCount ?? 0, partByteCount: plan.partByteCount)
     var wantsMore = true
     while true {
       try cancellation.check()
@@ -131,7 +131,8 @@ struct PutPipeline {
 
   private func work(on batch: PutBatch, _ source: OpenPutSource) -> PutBatchWork {
     PutBatchWork(
-      batch: batch, file: source.file, session: session, options: options, zeroDigests: store.zeroDigests,
+      batch: batch, source: SourceReading(source.bytes), session: session, options: options,
+      zeroDigests: store.zeroDigests,
       reader: store.reader, progress: progress)
   }
 
@@ -162,7 +163,8 @@ struct PutPipeline {
       let dataParts = try layout.dataParts(in: numbers).map { $0 - first }
       return try put.nextBatch(byteCount: end - start, dataParts: dataParts, isLast: end == byteCount)
     }
-    let byteCount = try readStream(source.file, lease, capacity)
+    guard let stream = source.bytes.file else { return nil }
+    let byteCount = try readStream(stream, lease, capacity)
     guard byteCount > 0 else { return nil }
     return try put.nextBatch(byteCount: byteCount, dataParts: nil, isLast: byteCount < capacity)
   }
