@@ -12,7 +12,7 @@ PACKAGES := liblmdb-dev zlib1g-dev libisal-dev libdeflate-dev libzstd-dev liblz4
 RELEASE := swift build --configuration release --static-swift-stdlib \
 	--explicit-target-dependency-import-check error --disable-local-rpath
 RELEASE_DIRECTORY := .build/release
-SOURCES := Package.swift Sources Tests Fuzz/Targets
+SOURCES := Package.swift Sources Tests Examples Fuzz/Targets
 # A crash that a test expects must not wait for a backtrace.
 TEST := SWIFT_BACKTRACE=enable=no PFS_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs \
 	PFS_BENCH_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs-bench .ci/test swift test

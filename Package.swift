@@ -68,17 +68,24 @@ let package = Package(
     // The commands.
     layer("CommandSupport", []),
     .executableTarget(
-      name: "pfs", dependencies: ["SegmentStore", "StorageIO", "CommandSupport", "Console", "YAML"],
+      name: "pfs", dependencies: ["SegmentStore", "StagingFS", "StorageIO", "CommandSupport", "Console", "YAML"],
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "pfs-bench",
-      dependencies: ["SegmentStore", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO", "Mutants"],
+      dependencies: [
+        "SegmentStore", "StagingFS", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO", "Mutants",
+      ],
       swiftSettings: swiftSettings),
 
     .target(
       name: "FaultInjection", cSettings: cSettings,
       // Nothing of Swift: the library is loaded into programs that have their own.
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-nostartfiles"])]),
+
+    // The examples of the documentation, which the tests run.
+    .executableTarget(
+      name: "etl-staging", dependencies: ["SegmentStore", "StagingFS"], path: "Examples/etl-staging",
+      swiftSettings: swiftSettings),
 
     // The promises.
     .target(name: "TestSupport", dependencies: ["SegmentStore"], path: "Tests/TestSupport"),
@@ -89,7 +96,7 @@ let package = Package(
     tests("CommandSupportTests", ["CommandSupport"]),
     tests("SegmentStoreTests", ["SegmentStore", "StorageIO", "LMDB", "Codecs", "TestSupport"]),
     tests("StagingFSTests", ["StagingFS", "SegmentStore", "StorageIO", "TestSupport"]),
-    tests("CommandTests", ["pfs", "pfs-bench", "SegmentStore", "TestSupport"]),
+    tests("CommandTests", ["pfs", "pfs-bench", "etl-staging", "SegmentStore", "TestSupport"]),
   ]
 )
 

@@ -23,6 +23,8 @@ struct StagedContent: Sendable {
 
   private(set) var pieces: [Piece] = []
   private(set) var byteCount = 0
+  /// Where the bytes are, if they are not in memory; then there are no pieces, and nothing is written.
+  let overflowed: OverflowedFile?
   /// For the list of pieces, if it is not the first one that has them.
   private var listCharge: Charge?
 
@@ -37,6 +39,24 @@ struct StagedContent: Sendable {
   /// What is cut off a piece is given back if it is as much as that.
   private static let wasteByteCount = 4 << 10
 
+  /// What an array of that capacity is charged. The allocator takes whole pages for large ones.
+  private static func chargedByteCount(_ capacity: Int) -> Int {
+    guard capacity >= pagedByteCount, capacity <= Int.max - 2 * pageByteCount else {
+      return capacity.addingReportingOverflow(pieceOverheadByteCount).overflow
+        ? capacity : capacity + pieceOverheadByteCount
+    }
+    return (capacity + pieceOverheadByteCount + pageByteCount - 1) / pageByteCount * pageByteCount
+  }
+
+  private static let pagedByteCount = 128 << 10
+
+  init() { overflowed = nil }
+
+  init(overflowed file: OverflowedFile) {
+    overflowed = file
+    byteCount = file.byteCount
+  }
+
   // MARK: Reading
 
   /// Calls `body` with the bytes of `range`, which the content has, piece by piece; they cannot outlive the call.
@@ -45,6 +65,7 @@ struct StagedContent: Sendable {
   ) throws(StagingError) {
     guard !range.isEmpty else { return }
     precondition(0 <= range.lowerBound && range.upperBound <= byteCount, "\(range) of \(byteCount) bytes")
+    if let overflowed { return try overflowed.forEachPiece(in: range, body) }
     var index = pieceIndex(holding: range.lowerBound)
     while index < pieces.count, pieces[index].start < range.upperBound {
       let piece = pieces[index]
@@ -68,8 +89,10 @@ struct StagedContent: Sendable {
   /// The bytes of `range`; where a piece has just these, that array, without a copy.
   func bytes(_ range: Range<Int>) throws(StagingError) -> [UInt8] {
     guard !range.isEmpty else { return [] }
-    let piece = pieces[pieceIndex(holding: range.lowerBound)]
-    if piece.start == range.lowerBound && range.count == piece.bytes.count { return piece.bytes }
+    if overflowed == nil {
+      let piece = pieces[pieceIndex(holding: range.lowerBound)]
+      if piece.start == range.lowerBound && range.count == piece.bytes.count { return piece.bytes }
+    }
     var result: [UInt8] = []
     result.reserveCapacity(range.count)
     try forEachPiece(in: range) { (bytes) in result.append(bytes) }
@@ -112,7 +135,7 @@ struct StagedContent: Sendable {
   /// Takes `bytes` over as they are, without a copy, behind the end.
   mutating func adopt(_ bytes: [UInt8], _ quota: StagingQuota) throws(StagingError) {
     guard !bytes.isEmpty else { return }
-    let charge = try quota.charge(bytes.capacity + StagedContent.pieceOverheadByteCount, isChunk: true)
+    let charge = try quota.charge(StagedContent.chargedByteCount(bytes.capacity), isChunk: true)
     append([Piece(start: byteCount, bytes: bytes, byteCount: bytes.count, charge: charge)])
   }
 
@@ -133,7 +156,7 @@ struct StagedContent: Sendable {
   mutating func reserve(_ capacity: Int, _ quota: StagingQuota) throws(StagingError) {
     let wanted = capacity - byteCount
     guard wanted > 0 else { return }
-    let charge = try quota.charge(wanted + StagedContent.pieceOverheadByteCount, isChunk: true)
+    let charge = try quota.charge(StagedContent.chargedByteCount(wanted), isChunk: true)
     var bytes: [UInt8] = []
     bytes.reserveCapacity(wanted)
     append([Piece(start: byteCount, bytes: bytes, byteCount: 0, charge: charge, roomByteCount: wanted)])
@@ -157,7 +180,7 @@ struct StagedContent: Sendable {
     var index = pieceIndex(holding: range.lowerBound)
     while index < pieces.count, pieces[index].start < range.upperBound {
       if pieces[index].byteCount > 0, !isKnownUniquelyReferenced(&pieces[index].charge) {
-        let byteCount = pieces[index].bytes.count + StagedContent.pieceOverheadByteCount
+        let byteCount = StagedContent.chargedByteCount(pieces[index].bytes.count)
         owned.append((index, try quota.charge(byteCount, isChunk: true)))
       }
       index += 1
@@ -218,10 +241,10 @@ struct StagedContent: Sendable {
     }
     let charge: Charge
     do throws(StagingError) {
-      charge = try quota.charge(capacity + StagedContent.pieceOverheadByteCount, isChunk: true)
+      charge = try quota.charge(StagedContent.chargedByteCount(capacity), isChunk: true)
     } catch {
       capacity = bytes.byteCount
-      charge = try quota.charge(capacity + StagedContent.pieceOverheadByteCount, isChunk: true)
+      charge = try quota.charge(StagedContent.chargedByteCount(capacity), isChunk: true)
     }
     var copy: [UInt8] = []
     copy.reserveCapacity(capacity)
@@ -244,7 +267,7 @@ struct StagedContent: Sendable {
     var done = 0
     while done < byteCount {
       let count = min(zeroPieceByteCount, byteCount - done)
-      let charge = try quota.charge(count + pieceOverheadByteCount, isChunk: true)
+      let charge = try quota.charge(chargedByteCount(count), isChunk: true)
       pieces.append(
         Piece(start: start + done, bytes: [UInt8](repeating: 0, count: count), byteCount: count, charge: charge))
       done += count
@@ -257,7 +280,7 @@ struct StagedContent: Sendable {
     guard byteCount < piece.byteCount else { return piece }
     if piece.bytes.count - byteCount >= wasteByteCount {
       do throws(StagingError) {
-        let charge = try quota.charge(byteCount + pieceOverheadByteCount, isChunk: true)
+        let charge = try quota.charge(chargedByteCount(byteCount), isChunk: true)
         var bytes: [UInt8] = []
         bytes.reserveCapacity(byteCount)
         piece.bytes.withRawSpan { bytes.append($0.extracting(0..<byteCount)) }

@@ -32,6 +32,8 @@ public struct StagingError: Error, Sendable, CustomStringConvertible {
     public static let badText = Code(description: "bad text")
     /// The store failed, or the caller cancelled: see ``StagingError/storeError``.
     public static let store = Code(description: "store")
+    /// A file of the disk, not of the tree, cannot be read or written.
+    public static let io = Code(description: "I/O error")
     /// The system has no thread left.
     public static let systemLimit = Code(description: "system limit")
 

@@ -53,8 +53,19 @@ extension StagingFileSystem {
         throw StagingError(.invalidArgument, "'\(path)' cannot be renamed to '\(newPath)', which is within itself")
       }
       try tree.checkAbsent(newPath)
+      if overflow != nil { try checkInMemory(entry, path, tree) }
       let parent = makingParents ? try tree.makeDirectories(newPath.parent) : try tree.parent(of: newPath)
       try tree.move(entry, to: parent, name: newPath.lastComponent)
+    }
+  }
+
+  /// Throws when a file is in the store, under a name that it would then not have.
+  private func checkInMemory(
+    _ top: TreeEntry, _ path: StagingPath, _ tree: StagingTree
+  ) throws(StagingError) {
+    try tree.forEach(from: top, at: path) { (entry, path) throws(StagingError) in
+      guard let file = entry.file, file.withState({ $0.content.overflowed != nil }) else { return }
+      throw StagingError(.invalidArgument, "'\(path)': has overflowed into the store, where its name is fixed")
     }
   }
 
@@ -160,7 +171,12 @@ extension StagingFileSystem {
   private func copy(
     of file: StagedFile, named name: [UInt8], _ tree: StagingTree
   ) throws(StagingError) -> TreeEntry {
-    let content = try file.withState { (state) throws(StagingError) in try state.content.shared(quota) }
+    let content = try file.withState { (state) throws(StagingError) in
+      if state.content.overflowed != nil {
+        throw StagingError(.invalidArgument, "a file that has overflowed into the store cannot be copied")
+      }
+      return try state.content.shared(quota)
+    }
     return try tree.make(.file(StagedFile(content, changeNumber: nextChangeNumber())), name)
   }
 }

@@ -37,16 +37,39 @@ extension StagingFileSystem {
     cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
   ) throws(StagingError) -> [FileID] {
     try prefix.check()
-    let files = try snapshot(path, lockTimeout: writers.lockTimeout)
+    try overflow?.check(store, prefix, path)
+    var overflowed: [PutGroup] = []
+    let files = try snapshot(path, lockTimeout: writers.lockTimeout) { overflowed = overflow?.take() ?? [] }
+    do throws(StagingError) {
+      try overflow?.check(store, prefix, path)
+      let ids = try commit(files, below: path, prefix, overflowed, store, options, cancellation, progress)
+      return ids
+    } catch {
+      overflow?.giveBack(overflowed)
+      throw error
+    }
+  }
+
+  private func commit(
+    _ files: [ExportedFile], below path: StagingPath, _ prefix: StagingPath, _ overflowed: [PutGroup],
+    _ store: Store, _ options: PutOptions, _ cancellation: Cancellation, _ progress: @escaping @Sendable (Int) -> Void
+  ) throws(StagingError) -> [FileID] {
     var sources: [(source: PutSource, name: FileName)] = []
     for file in files {
       let name = StagingFileSystem.name(of: file.path, below: path, under: prefix)
+      if let overflowed = file.overflowed {
+        // It is stored already, published now or by an earlier commit.
+        guard overflowed.name == name else {
+          throw StagingError(.invalidArgument, "'\(file.path)': has overflowed into the store under another name")
+        }
+        continue
+      }
       sources.append((.memory(file.source), try translating { () throws(StoreError) in try FileName(name) }))
     }
     let group = store.beginGroup()
     do throws(StoreError) {
       try group.put(all: sources, options, cancellation: cancellation, progress: progress)
-      return try group.publish(cancellation: cancellation)
+      return try group.publish(with: overflowed, cancellation: cancellation)
     } catch {
       // Whether it is stored, the next open shows.
       if error.code != .durabilityUnknown { group.rollBack() }
@@ -88,7 +111,7 @@ extension StagingFileSystem {
 
   private static let pageFileCount = 256
 
-  private static func name(of path: StagingPath, below top: StagingPath, under prefix: StagingPath) -> [UInt8] {
+  static func name(of path: StagingPath, below top: StagingPath, under prefix: StagingPath) -> [UInt8] {
     // A file that is committed by itself keeps its last component.
     let relative =
       path == top ? path.lastComponent : Array(path.bytes.dropFirst(top.isRoot ? 1 : top.bytes.count + 1))

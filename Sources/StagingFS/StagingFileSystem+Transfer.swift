@@ -20,6 +20,7 @@ public struct ExportedFile: Sendable {
   }
 
   public var byteCount: Int { content.byteCount }
+  var overflowed: OverflowedFile? { content.overflowed }
 
   /// Lends the bytes of `range`, or all, piece by piece and without a copy; they cannot outlive the call of `body`.
   public func forEachPiece(
@@ -37,7 +38,7 @@ public struct ExportedFile: Sendable {
   /// made; the array itself is the caller's, who may keep it.
   /// - Throws: `.quotaExceeded`.
   public func bytes() throws(StagingError) -> [UInt8] {
-    guard content.pieces.count > 1 else { return try content.bytes(0..<byteCount) }
+    guard content.pieces.count > 1 || content.overflowed != nil else { return try content.bytes(0..<byteCount) }
     let charge = try quota.charge(byteCount)
     defer { withExtendedLifetime(charge) {} }
     return try content.bytes(0..<byteCount)
@@ -98,12 +99,16 @@ extension StagingFileSystem {
 
   /// As ``exportTree(_:changedSince:lockTimeout:)`` for a moment only: what the tree changes meanwhile is charged, the lists of
   /// pieces that are then there twice are not. So it works when the quota is used up.
-  func snapshot(_ path: StagingPath, lockTimeout: LockTimeout) throws(StagingError) -> [ExportedFile] {
-    try files(path, changedSince: nil, lockTimeout, isCharged: false)
+  /// - Parameter atThatMoment: called while nobody writes to any of them.
+  func snapshot(
+    _ path: StagingPath, lockTimeout: LockTimeout, atThatMoment: () -> Void
+  ) throws(StagingError) -> [ExportedFile] {
+    try files(path, changedSince: nil, lockTimeout, isCharged: false, atThatMoment)
   }
 
   private func files(
-    _ path: StagingPath, changedSince mark: Mark?, _ lockTimeout: LockTimeout?, isCharged: Bool
+    _ path: StagingPath, changedSince mark: Mark?, _ lockTimeout: LockTimeout?, isCharged: Bool,
+    _ atThatMoment: () -> Void = {}
   ) throws(StagingError) -> [ExportedFile] {
     try change(lockTimeout) { (tree, held) throws(TreeFailure) in
       let top = try failing { () throws(StagingError) in try tree.existing(path) }
@@ -114,6 +119,7 @@ extension StagingFileSystem {
         if let mark, file.withState({ $0.changeNumber <= mark.changeNumber }) { return }
         found.append((file, path))
       }
+      atThatMoment()
       return try failing { () throws(StagingError) in
         var files: [ExportedFile] = []
         for (file, path) in found { files.append(try exported(file, path, isCharged: isCharged)) }

@@ -45,6 +45,7 @@ public final class StagingFileSystem: Sendable {
 
   let quota: StagingQuota
   let memory: MemoryWatch
+  let overflow: OverflowGroup?
   let storage: StagingStorage
   private let defaultLockTimeout: LockTimeout
   private let tree: Monitor<StagingTree>
@@ -58,11 +59,12 @@ public final class StagingFileSystem: Sendable {
   /// - Throws: `.invalidArgument`; `.quotaExceeded` when there is not even room for the root; `.memoryShortage`.
   public convenience init(
     quota: Int, maximumNodeCount: Int? = nil, defaultLockTimeout: LockTimeout = .duration(.seconds(30)),
-    storage: StagingStorage = .automatic, memoryGuard: MemoryGuard = .none
+    storage: StagingStorage = .automatic, memoryGuard: MemoryGuard = .none, overflow: StagingOverflow? = nil
   ) throws(StagingError) {
+    let reserve = StagingFileSystem.contentReserveByteCount(quota, overflow)
     try self.init(
-      StagingQuota(limitByteCount: quota), maximumNodeCount, defaultLockTimeout, storage, memoryGuard,
-      availableMemory: SystemMemory.availableByteCount)
+      StagingQuota(limitByteCount: quota, contentReserveByteCount: reserve), maximumNodeCount, defaultLockTimeout,
+      storage, memoryGuard, overflow, availableMemory: SystemMemory.availableByteCount)
   }
 
   /// Makes an empty tree whose memory is taken from that of `store`: what the store's operations may use is less by the quota
@@ -71,7 +73,7 @@ public final class StagingFileSystem: Sendable {
   public convenience init(
     quota: Int, sharingMemoryOf store: Store, maximumNodeCount: Int? = nil,
     defaultLockTimeout: LockTimeout = .duration(.seconds(30)), storage: StagingStorage = .automatic,
-    memoryGuard: MemoryGuard = .none
+    memoryGuard: MemoryGuard = .none, overflow: StagingOverflow? = nil
   ) throws(StagingError) {
     guard quota > 0, let reservation = store.reserveMemory(quota) else {
       let available = store.reservableMemoryByteCount
@@ -79,14 +81,20 @@ public final class StagingFileSystem: Sendable {
         .quotaExceeded, requested: quota, available: available,
         "the store can spare \(available) bytes of its memory limit, and a quota of \(quota) was wanted")
     }
+    let reserve = StagingFileSystem.contentReserveByteCount(quota, overflow)
     try self.init(
-      StagingQuota(limitByteCount: quota, reservation: reservation), maximumNodeCount, defaultLockTimeout, storage,
-      memoryGuard, availableMemory: SystemMemory.availableByteCount)
+      StagingQuota(limitByteCount: quota, reservation: reservation, contentReserveByteCount: reserve),
+      maximumNodeCount, defaultLockTimeout, storage, memoryGuard, overflow,
+      availableMemory: SystemMemory.availableByteCount)
+  }
+
+  private static func contentReserveByteCount(_ quota: Int, _ overflow: StagingOverflow?) -> Int {
+    overflow == nil ? 0 : max(0, quota) / 8
   }
 
   init(
     _ quota: StagingQuota, _ maximumNodeCount: Int?, _ defaultLockTimeout: LockTimeout, _ storage: StagingStorage,
-    _ memoryGuard: MemoryGuard, availableMemory: @escaping @Sendable () -> Int?
+    _ memoryGuard: MemoryGuard, _ overflow: StagingOverflow? = nil, availableMemory: @escaping @Sendable () -> Int?
   ) throws(StagingError) {
     guard quota.limitByteCount > 0, maximumNodeCount ?? 1 >= 0 else {
       throw StagingError(
@@ -95,6 +103,7 @@ public final class StagingFileSystem: Sendable {
     self.quota = quota
     self.storage = storage
     self.defaultLockTimeout = defaultLockTimeout
+    self.overflow = overflow.map { OverflowGroup($0, quotaByteCount: quota.limitByteCount) }
     memory = try MemoryWatch(memoryGuard, quotaByteCount: quota.limitByteCount, available: availableMemory)
     tree = Monitor(try StagingTree(maximumNodeCount: maximumNodeCount, quota))
   }
@@ -122,11 +131,18 @@ public final class StagingFileSystem: Sendable {
       // Taken out of the state by who may write in place: so it has one owner, and is not copied.
       let content = file.enter(mode.access, deadline) { state -> StagedContent? in
         if state.isRemoved { return nil }
+        // Refused below: it cannot be changed in place.
+        if state.content.overflowed != nil { return state.content }
         return mode.takesContent ? state.takeContent() : mode == .read ? state.content : StagedContent()
       }
       guard let content else { throw deadline.error(path.description) }
       if let content {
-        return try StagingHandle(self, file, path, mode, content, isNew: false).preallocating(byteCount)
+        if mode.takesContent, content.overflowed != nil {
+          file.leave(mode.access)
+          throw StagingError(.wrongMode, "'\(path)': is in the store already; it can be read or written anew")
+        }
+        let own = mode.replaces ? StagedContent() : content
+        return try StagingHandle(self, file, path, mode, own, isNew: false).preallocating(byteCount)
       }
       // It was removed while we waited; perhaps there is another one by now.
       file.leave(mode.access)

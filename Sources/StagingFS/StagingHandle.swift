@@ -41,6 +41,8 @@ public final class StagingHandle {
   private let isNew: Bool
   private var content: StagedContent
   private var changeCount = 0
+  /// Of a file for which there is no room in memory: what takes its bytes.
+  private var overflowPut: OverflowPut?
   /// Of a handle that replaces: the write that failed.
   private var failure: StagingError?
 
@@ -56,12 +58,12 @@ public final class StagingHandle {
     self.isNew = isNew
   }
 
-  deinit { end(keeping: !mode.replaces) }
+  deinit { discard() }
 
   public var isReadable: Bool { mode == .read || mode == .readWrite }
   public var isWritable: Bool { mode != .read }
   /// The size of the file as this handle sees it.
-  public var byteCount: Int { content.byteCount }
+  public var byteCount: Int { (overflowPut?.byteCount ?? 0) + content.byteCount }
 
   // MARK: Reading
 
@@ -112,16 +114,14 @@ public final class StagingHandle {
   /// - Throws: `.quotaExceeded`, `.memoryShortage`, `.wrongMode`. A handle that replaces takes nothing more after it: the
   ///   old content stays.
   public func write(_ bytes: RawSpan) throws(StagingError) {
-    try change("write", byteCount: bytes.byteCount) { (content) throws(StagingError) in
+    try change("write", byteCount: bytes.byteCount) { () throws(StagingError) in
       if mode == .append { position = content.byteCount }
-      guard fileSystem.storage != .sequential || position == content.byteCount else {
-        throw StagingError(
-          .wrongMode,
-          "'\(path)': sequential storage takes bytes at the end, \(content.byteCount), and not at \(position)")
-      }
+      if fileSystem.storage == .sequential || overflowPut != nil { try checkAtEnd("a sequential file takes bytes") }
       let (end, overflows) = position.addingReportingOverflow(bytes.byteCount)
       if overflows { throw StagingError(.invalidArgument, "'\(path)': no file has a byte \(position)") }
-      try content.write(bytes, at: position, fileSystem.storage, fileSystem.quota)
+      try overflowing(bytes) { () throws(StagingError) in
+        try content.write(bytes, at: position, fileSystem.storage, fileSystem.quota)
+      }
       position = end
     }
   }
@@ -134,14 +134,41 @@ public final class StagingHandle {
   /// afterwards changes a copy.
   /// - Throws: As ``write(_:)-(RawSpan)``; `.wrongMode` when the position is not at the end.
   public func adopt(_ bytes: [UInt8]) throws(StagingError) {
-    try change("write", byteCount: bytes.count) { (content) throws(StagingError) in
+    try change("write", byteCount: bytes.count) { () throws(StagingError) in
       if mode == .append { position = content.byteCount }
-      guard position == content.byteCount else {
-        throw StagingError(
-          .wrongMode, "'\(path)': bytes are taken over at the end, \(content.byteCount), and not at \(position)")
+      try checkAtEnd("bytes are taken over")
+      try bytes.withRawSpan { (span) throws(StagingError) in
+        try overflowing(span) { () throws(StagingError) in
+          try content.adopt(bytes, fileSystem.quota)
+        }
       }
-      try content.adopt(bytes, fileSystem.quota)
-      position = content.byteCount
+      position += bytes.count
+    }
+  }
+
+  /// Adds bytes at the position by `inMemory`; or, where the quota has no room and the tree may, hands all that the file
+  /// has to the store.
+  private func overflowing(
+    _ bytes: RawSpan, _ inMemory: () throws(StagingError) -> Void
+  ) throws(StagingError) {
+    if let overflowPut { return try overflowPut.add(bytes, fileSystem.quota) }
+    do throws(StagingError) {
+      try inMemory()
+    } catch {
+      guard error.code == .quotaExceeded, mode.replaces, position == content.byteCount,
+        let overflow = fileSystem.overflow
+      else { throw error }
+      let put = try OverflowPut(overflow, path)
+      overflowPut = put
+      try put.add(content)
+      content = StagedContent()
+      try put.add(bytes, fileSystem.quota)
+    }
+  }
+
+  private func checkAtEnd(_ what: String) throws(StagingError) {
+    guard position == byteCount else {
+      throw StagingError(.wrongMode, "'\(path)': \(what) at the end, \(byteCount), and not at \(position)")
     }
   }
 
@@ -150,8 +177,9 @@ public final class StagingHandle {
   public func truncate(to newByteCount: Int? = nil) throws(StagingError) {
     let target = newByteCount ?? position
     guard target >= 0 else { throw StagingError(.invalidArgument, "'\(path)': a size of \(target) bytes") }
-    try change("truncate", byteCount: max(0, target - content.byteCount)) { (content) throws(StagingError) in
+    try change("truncate", byteCount: max(0, target - content.byteCount)) { () throws(StagingError) in
       if target == content.byteCount { return }
+      if overflowPut != nil { throw StagingError(.wrongMode, "'\(path)': is on its way to the store") }
       try content.truncate(to: target, fileSystem.quota)
     }
     position = min(position, target)
@@ -160,7 +188,7 @@ public final class StagingHandle {
   func preallocating(_ byteCount: Int) throws(StagingError) -> StagingHandle {
     guard byteCount > content.byteCount else { return self }
     do throws(StagingError) {
-      try change("preallocate", byteCount: byteCount) { (content) throws(StagingError) in
+      try change("preallocate", byteCount: byteCount) { () throws(StagingError) in
         if fileSystem.storage == .sequential {
           try content.reserve(byteCount, fileSystem.quota)
         } else {
@@ -175,13 +203,13 @@ public final class StagingHandle {
   }
 
   private func change(
-    _ what: String, byteCount: Int, _ body: (inout StagedContent) throws(StagingError) -> Void
+    _ what: String, byteCount: Int, _ body: () throws(StagingError) -> Void
   ) throws(StagingError) {
     try check(isWritable, what)
     if let failure { throw failure }
     do throws(StagingError) {
       try fileSystem.memory.checkWrite(byteCount)
-      try body(&content)
+      try body()
       changeCount += 1
     } catch {
       if mode.replaces && error.code != .wrongMode { failure = error }
@@ -226,12 +254,27 @@ public final class StagingHandle {
   /// - Throws: What a write of a handle that replaces has thrown: then the old content stays.
   public func close() throws(StagingError) {
     guard isOpen else { return }
-    end(keeping: failure == nil)
-    if let failure { throw failure }
+    if failure == nil, let overflowPut {
+      do throws(StagingError) {
+        content = StagedContent(overflowed: try overflowPut.finish())
+        self.overflowPut = nil
+      } catch {
+        failure = error
+      }
+    }
+    if let failure {
+      discard()
+      throw failure
+    }
+    end(keeping: true)
   }
 
   /// Ends the use of the file, and leaves it as it was if the handle replaces. What was written in place stays.
-  public func discard() { end(keeping: !mode.replaces) }
+  public func discard() {
+    overflowPut?.abort()
+    overflowPut = nil
+    end(keeping: !mode.replaces)
+  }
 
   private func end(keeping isKept: Bool) {
     guard isOpen else { return }

@@ -5,7 +5,7 @@ import CommandSupport
 /// Every path begins at the root, with or without a `/` in front. Empty components and `.` mean nothing, `..` takes the
 /// component before it away, and one that leads above the root is no path. A component has 1 to 255 bytes, a
 /// path up to 4095, none of them NUL: what a store takes as a name. Two paths are the same when their bytes are.
-public struct StagingPath: Hashable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
+public struct StagingPath: Hashable, Sendable, ExpressibleByStringInterpolation, CustomStringConvertible {
   /// Begins with `/`; nothing but that for the root.
   public let bytes: [UInt8]
   /// Why this is no path; whatever is called with it then throws `.badPath`.

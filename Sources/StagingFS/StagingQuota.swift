@@ -5,13 +5,16 @@ import Synchronization
 /// to it goes. The sum of all charges never exceeds the limit.
 final class StagingQuota: Sendable {
   let limitByteCount: Int
+  /// What the bytes of files may take of it.
+  private let contentLimitByteCount: Int
   /// Memory of a store that the limit was taken from.
   private let reservation: MemoryReservation?
   private let used = Atomic(0)
   private let chunks = Atomic(0)
 
-  init(limitByteCount: Int, reservation: MemoryReservation? = nil) {
+  init(limitByteCount: Int, reservation: MemoryReservation? = nil, contentReserveByteCount: Int = 0) {
     self.limitByteCount = limitByteCount
+    contentLimitByteCount = limitByteCount - contentReserveByteCount
     self.reservation = reservation
   }
 
@@ -22,9 +25,10 @@ final class StagingQuota: Sendable {
   /// Charges `byteCount` bytes.
   /// - Throws: `.quotaExceeded`; then nothing is charged.
   func charge(_ byteCount: Int, isChunk: Bool = false) throws(StagingError) -> Charge {
+    let limit = isChunk ? contentLimitByteCount : limitByteCount
     var before = used.load(ordering: .relaxed)
     while true {
-      guard byteCount <= limitByteCount - before else { throw exceeded(byteCount, before) }
+      guard byteCount <= limit - before else { throw exceeded(byteCount, limit - before) }
       let (isDone, found) = used.weakCompareExchange(
         expected: before, desired: before + byteCount, ordering: .relaxed)
       if isDone { break }
@@ -39,8 +43,8 @@ final class StagingQuota: Sendable {
     if isChunk { chunks.subtract(1, ordering: .relaxed) }
   }
 
-  private func exceeded(_ byteCount: Int, _ usedByteCount: Int) -> StagingError {
-    let available = max(0, limitByteCount - usedByteCount)
+  private func exceeded(_ byteCount: Int, _ roomByteCount: Int) -> StagingError {
+    let available = max(0, roomByteCount)
     return StagingError(
       .quotaExceeded, requested: byteCount, available: available,
       "the quota of \(limitByteCount) bytes has room for \(available), and \(byteCount) were wanted")

@@ -5,11 +5,11 @@ import Console
 enum BenchCommand {
   static let version = "0.1.0"
 
-  private static let names = ["sweep", "index", "small", "churn", "torture"]
+  private static let names = ["sweep", "index", "small", "churn", "staging", "torture"]
 
   /// Subcommands that are described and not there yet.
   private static let laterNames = [
-    "peers", "limit", "staging", "typed", "report",
+    "peers", "limit", "typed", "report",
   ]
 
   private static let table = OptionTable([
@@ -23,7 +23,7 @@ enum BenchCommand {
       Measures pfs. 'sweep' gives put and get throughput and peak memory against the memory limit, beside the bare \
       work of zlib in the same run; 'index' the open of a store with very many parts, a range out of a large file, \
       rebuild and verify; 'small' very many small files, and many writers against one; 'churn' what deletes give back and \
-      compaction costs; 'torture' tries to break stores.
+      compaction costs; 'staging' a tree in memory beside D-MemFS; 'torture' tries to break stores.
       """,
     sections: [CommandHelp.Section("Options", table)],
     notes: [
@@ -62,6 +62,7 @@ enum BenchCommand {
     case "index": try IndexCommand.run(rest)
     case "small": try SmallCommand.run(rest)
     case "churn": try ChurnCommand.run(rest)
+    case "staging": try StagingCommand.run(rest)
     case "torture": try TortureCommand.run(rest)
     case BareZlib.subcommandName: try BareZlib.run(rest)
     case _ where laterNames.contains(name):

@@ -139,6 +139,8 @@ struct SourceReading: Sendable {
       case .memory(let source):
         let wanted = (start + range.lowerBound)..<(start + range.upperBound)
         try region.withMutableBytes(range) { (bytes) throws(StoreError) in try source.read(wanted, &bytes) }
+      case .feed:
+        preconditionFailure("bytes that are read in order are in the lease already")
       }
     }
   }

@@ -11,6 +11,23 @@ public enum PutSource: Sendable {
   case confirmedStream(File, isWhole: @Sendable () throws(StoreError) -> Void)
   /// Bytes of the caller's, asked for by all workers in parallel.
   case memory(MemorySource)
+  /// Bytes that somebody in this process makes one after the other.
+  case feed(any ByteFeed)
+}
+
+/// Bytes that are made while they are stored, and kept by who makes them until the put takes them.
+///
+/// The put asks for memory only when it can take whole parts: so it never keeps memory from others while it waits.
+public protocol ByteFeed: AnyObject, Sendable {
+  /// Waits until `byteCount` bytes are there, or no more come; asks now and then whether to stop.
+  func wait(for byteCount: Int, unless isCancelled: () -> Bool)
+  /// How many bytes are there, and whether no more come.
+  var ready: (byteCount: Int, isLast: Bool) { get }
+  /// Takes the next bytes, of those that are there, to the start of the span and as many as it holds.
+  func take(into destination: inout MutableRawSpan) throws(StoreError)
+  /// Called when all is taken, before it counts.
+  /// - Throws: What keeps it from that.
+  func checkWhole() throws(StoreError)
 }
 
 /// Bytes that somebody has in memory, and that do not change while they are stored.
@@ -36,6 +53,7 @@ public struct MemorySource: Sendable {
 enum SourceBytes: Sendable {
   case file(File)
   case memory(MemorySource)
+  case feed(any ByteFeed)
 
   /// For what only files have: holes.
   var file: File? {
@@ -61,6 +79,10 @@ struct OpenPutSource: Sendable {
       bytes = .memory(source)
       status = nil
       confirm = {}
+    case .feed(let feed):
+      bytes = .feed(feed)
+      status = nil
+      confirm = { () throws(StoreError) in try feed.checkWhole() }
     case .confirmedStream(let stream, let isWhole):
       bytes = .file(stream)
       status = nil
@@ -103,8 +125,19 @@ struct OpenPutSource: Sendable {
     return status?.mode ?? 0o600
   }
 
+  /// Whether the next batch can be read without waiting for somebody, or at least begun.
+  func isReadable(partByteCount: Int) -> Bool {
+    guard case .feed(let feed) = bytes else { return true }
+    let ready = feed.ready
+    return ready.isLast || ready.byteCount >= partByteCount
+  }
+
   /// Waits until a stream has something to read; others always have.
-  func waitReadable(_ cancellation: Cancellation) throws(StoreError) {
+  func waitReadable(partByteCount: Int, _ cancellation: Cancellation) throws(StoreError) {
+    if case .feed(let feed) = bytes {
+      feed.wait(for: partByteCount) { cancellation.isCancelled }
+      try cancellation.check()
+    }
     guard byteCount == nil, let file = bytes.file else { return }
     do throws(SystemCallFailure) { _ = try file.waitReadable(unless: { cancellation.isCancelled }) } catch {
       throw StoreError(user: error)

@@ -199,7 +199,8 @@ extension Store {
     budget.reserve(byteCount, leaving: smallestMemoryByteCount)
   }
 
-  package var reservableMemoryByteCount: Int { budget.reservableByteCount(leaving: smallestMemoryByteCount) }
+  /// The most that a staging tree can take of the memory limit now.
+  public var reservableMemoryByteCount: Int { budget.reservableByteCount(leaving: smallestMemoryByteCount) }
 
   /// What a batch of one part takes.
   private var smallestMemoryByteCount: Int {
