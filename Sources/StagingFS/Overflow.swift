@@ -33,7 +33,7 @@ final class OverflowGroup: Sendable {
     self.overflow = overflow
     groups = Monitor([overflow.store.beginGroup()])
     var partByteCount = 4 << 10
-    while partByteCount < 1 << 20, partByteCount * 128 <= quotaByteCount { partByteCount *= 2 }
+    while partByteCount < 1 << 20, partByteCount * 512 <= quotaByteCount { partByteCount *= 2 }
     self.partByteCount = partByteCount
   }
 
@@ -83,9 +83,11 @@ final class OverflowedFile: Sendable {
   let name: [UInt8]
   private let id: FileID
   private let group: PutGroup
+  private let quota: StagingQuota
 
-  init(_ id: FileID, _ name: [UInt8], byteCount: Int, _ group: PutGroup) {
+  init(_ id: FileID, _ name: [UInt8], byteCount: Int, _ group: PutGroup, _ quota: StagingQuota) {
     self.id = id
+    self.quota = quota
     self.name = name
     self.byteCount = byteCount
     self.group = group
@@ -93,12 +95,14 @@ final class OverflowedFile: Sendable {
 
   deinit { group.remove(id) }
 
-  private static let stepByteCount = 1 << 20
+  private static let stepByteCount = 64 << 10
 
-  /// Hands the bytes of `range` to `body`, piece by piece.
+  /// Hands the bytes of `range` to `body`, in pieces that are charged meanwhile.
   func forEachPiece(
     in range: Range<Int>, _ body: (RawSpan) throws(StagingError) -> Void
   ) throws(StagingError) {
+    let charge = try quota.charge(min(range.count, OverflowedFile.stepByteCount))
+    defer { withExtendedLifetime(charge) {} }
     var start = range.lowerBound
     while start < range.upperBound {
       let end = min(range.upperBound, start + OverflowedFile.stepByteCount)
@@ -217,13 +221,15 @@ final class OverflowPut {
   private let feed: OverflowFeed
   private let group: PutGroup
   private let name: [UInt8]
+  private let quota: StagingQuota
   private let cancellation = Cancellation()
   private(set) var byteCount = 0
 
-  /// How much is copied at a time where there is little room.
-  static let stepByteCount = 64 << 10
+  /// How much is copied at a time, and where there is little room.
+  private static let stepByteCounts = (4 << 10)...(64 << 10)
 
-  init(_ overflow: OverflowGroup, _ path: StagingPath) throws(StagingError) {
+  init(_ overflow: OverflowGroup, _ path: StagingPath, _ quota: StagingQuota) throws(StagingError) {
+    self.quota = quota
     name = StagingFileSystem.name(of: path, below: .root, under: overflow.overflow.prefix)
     group = overflow.current
     let options = overflow.options
@@ -250,21 +256,22 @@ final class OverflowPut {
     byteCount += content.byteCount
   }
 
-  /// Hands a copy of `bytes` over, in steps for which there is room; waits for the store to take what came before.
-  func add(_ bytes: RawSpan, _ quota: StagingQuota) throws(StagingError) {
+  /// Hands a copy of `bytes` over, in steps for which there is room; waits for the store to take what came before. What is
+  /// on its way may use the eighth of the quota that is kept free of files.
+  func add(_ bytes: RawSpan) throws(StagingError) {
     var done = 0
+    var stepByteCount = OverflowPut.stepByteCounts.upperBound
     while done < bytes.byteCount {
-      let step = bytes.extracting(done..<min(done + OverflowPut.stepByteCount, bytes.byteCount))
-      var content = StagedContent()
+      let step = bytes.extracting(done..<min(done + stepByteCount, bytes.byteCount))
       let takenByteCount = feed.takenByteCount
       do throws(StagingError) {
-        try content.write(step, at: 0, .sequential, quota)
+        try add(StagedContent(copying: step, inTransit: quota))
+        done += step.byteCount
       } catch  where error.code == .quotaExceeded {
-        guard try feed.waitTaken(moreThan: takenByteCount) else { throw error }
-        continue
+        if try feed.waitTaken(moreThan: takenByteCount) { continue }
+        guard stepByteCount > OverflowPut.stepByteCounts.lowerBound else { throw error }
+        stepByteCount /= 2
       }
-      try add(content)
-      done += step.byteCount
     }
   }
 
@@ -272,7 +279,7 @@ final class OverflowPut {
   /// - Returns: The file, which is durable in the store, and which nobody sees.
   func finish() throws(StagingError) -> OverflowedFile {
     feed.finish()
-    return OverflowedFile(try feed.result(), name, byteCount: byteCount, group)
+    return OverflowedFile(try feed.result(), name, byteCount: byteCount, group, quota)
   }
 
   /// Gives up; waits until nothing of it is left.

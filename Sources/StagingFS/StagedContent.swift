@@ -52,6 +52,16 @@ struct StagedContent: Sendable {
 
   init() { overflowed = nil }
 
+  /// One piece that is not going to be in the tree.
+  init(copying bytes: RawSpan, inTransit quota: StagingQuota) throws(StagingError) {
+    overflowed = nil
+    let charge = try quota.charge(StagedContent.chargedByteCount(bytes.byteCount))
+    var copy: [UInt8] = []
+    copy.reserveCapacity(bytes.byteCount)
+    copy.append(bytes)
+    append([Piece(start: 0, bytes: copy, byteCount: copy.count, charge: charge)])
+  }
+
   init(overflowed file: OverflowedFile) {
     overflowed = file
     byteCount = file.byteCount

@@ -139,9 +139,8 @@ extension StagingFileSystem {
   ) throws(StagingError) -> StagedContent {
     try memory.checkWrite(file.byteCount)
     let (quota, storage) = (quota, storage)
-    var room = StagedContent()
-    try room.reserve(file.byteCount, quota)
-    let loaded = Monitor<(content: StagedContent, failure: StagingError?)>((room, nil))
+    let loaded = Monitor<(content: StagedContent, failure: StagingError?)>((StagedContent(), nil))
+    try loaded.withLock { (loaded) throws(StagingError) in try loaded.content.reserve(file.byteCount, quota) }
     do throws(StoreError) {
       try store.get(
         file.id,

@@ -10,8 +10,11 @@ extension StagingFileSystem {
     let file = try translating { () throws(SystemCallFailure) in try File.open(source) }
     let handle = try open(path, .write, lockTimeout: lockTimeout)
     do throws(StagingError) {
-      // Each piece is charged before it is read.
-      var bytes = [UInt8](repeating: 0, count: StagingFileSystem.pieceByteCount)
+      // The buffer is charged too, and so is not larger than what there is room for.
+      let byteCount = min(StagingFileSystem.pieceByteCount, max(4096, quota.availableByteCount / 4))
+      let charge = try quota.charge(byteCount)
+      defer { withExtendedLifetime(charge) {} }
+      var bytes = [UInt8](repeating: 0, count: byteCount)
       while true {
         let count = try bytes.withMutableRawSpan { (destination) throws(StagingError) in
           try translating { () throws(SystemCallFailure) in try file.readNext(into: &destination, from: 0) }

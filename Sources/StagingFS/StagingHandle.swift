@@ -151,18 +151,18 @@ public final class StagingHandle {
   private func overflowing(
     _ bytes: RawSpan, _ inMemory: () throws(StagingError) -> Void
   ) throws(StagingError) {
-    if let overflowPut { return try overflowPut.add(bytes, fileSystem.quota) }
+    if let overflowPut { return try overflowPut.add(bytes) }
     do throws(StagingError) {
       try inMemory()
     } catch {
       guard error.code == .quotaExceeded, mode.replaces, position == content.byteCount,
         let overflow = fileSystem.overflow
       else { throw error }
-      let put = try OverflowPut(overflow, path)
+      let put = try OverflowPut(overflow, path, fileSystem.quota)
       overflowPut = put
       try put.add(content)
       content = StagedContent()
-      try put.add(bytes, fileSystem.quota)
+      try put.add(bytes)
     }
   }
 

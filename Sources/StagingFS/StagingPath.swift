@@ -6,7 +6,7 @@ import CommandSupport
 /// component before it away, and one that leads above the root is no path. A component has 1 to 255 bytes, a
 /// path up to 4095, none of them NUL: what a store takes as a name. Two paths are the same when their bytes are.
 public struct StagingPath: Hashable, Sendable, ExpressibleByStringInterpolation, CustomStringConvertible {
-  /// Begins with `/`; nothing but that for the root.
+  /// Begins with `/`, and is nothing but that for the root; what is no path is as it was given.
   public let bytes: [UInt8]
   /// Why this is no path; whatever is called with it then throws `.badPath`.
   private let problem: String?
@@ -38,10 +38,12 @@ public struct StagingPath: Hashable, Sendable, ExpressibleByStringInterpolation,
     if components.contains(where: { $0.count > StagingPath.maximumComponentByteCount }) {
       problem = "has a component of more than \(StagingPath.maximumComponentByteCount) bytes"
     }
-    self.bytes = components.isEmpty ? [StagingPath.slash] : components.flatMap { [StagingPath.slash] + $0 }
-    if self.bytes.count > StagingPath.maximumByteCount {
+    let normal = components.isEmpty ? [StagingPath.slash] : components.flatMap { [StagingPath.slash] + $0 }
+    if normal.count > StagingPath.maximumByteCount {
       problem = "has more than \(StagingPath.maximumByteCount) bytes"
     }
+    // What is no path is shown as it was given.
+    self.bytes = problem == nil ? normal : bytes
     self.problem = problem
   }
 

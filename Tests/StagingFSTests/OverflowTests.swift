@@ -86,9 +86,12 @@ import Testing
     #expect(try storedCount() == 1)
     try staging?.write([1], to: "/b")
     #expect(try storedCount() == 0)
-    let handle = try staging?.open("/c", .write)
-    try handle?.write(noise(3_000_000))
-    handle?.discard()
+    // A handle keeps its tree.
+    do {
+      let handle = try staging?.open("/c", .write)
+      try handle?.write(noise(3_000_000))
+      handle?.discard()
+    }
     #expect(try storedCount() == 0)
     #expect(staging?.exists("/c") == false)
     try staging?.write(noise(3_000_000), to: "/d")
