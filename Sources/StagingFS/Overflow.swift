@@ -26,6 +26,14 @@ final class OverflowGroup: Sendable {
   let overflow: StagingOverflow
   /// The last one is for files that are stored from now on; those before it could not be published when it was tried.
   private let groups: Monitor<[PutGroup]>
+  /// Bytes between handles and the store, and what the store has taken of them in all.
+  let transit = Monitor(Transit())
+
+  struct Transit {
+    var byteCount = 0
+    var takenByteCount = 0
+  }
+
   /// What the parts of such files have at most: each that is being written keeps as much of the quota.
   private let partByteCount: Int
 
@@ -133,17 +141,24 @@ final class OverflowFeed: ByteFeed {
 
   private let state = Monitor(State())
   private let partByteCount: Int
+  private let transit: Monitor<OverflowGroup.Transit>
 
-  init(partByteCount: Int) { self.partByteCount = partByteCount }
+  init(partByteCount: Int, _ transit: Monitor<OverflowGroup.Transit>) {
+    self.partByteCount = partByteCount
+    self.transit = transit
+  }
 
   // MARK: For the handle
 
   /// Adds pieces, which are charged until they are taken.
   func add(_ pieces: [StagedContent.Piece]) throws(StagingError) {
+    let added = pieces.filter { $0.byteCount > 0 }
+    let byteCount = added.reduce(0) { $0 + $1.byteCount }
     try state.withLock { (state) throws(StagingError) in
       if case .failure(let error) = state.outcome { throw StagingError(error) }
-      state.pieces += pieces.filter { $0.byteCount > 0 }
-      state.byteCount += pieces.reduce(0) { $0 + $1.byteCount }
+      state.pieces += added
+      state.byteCount += byteCount
+      transit.withLock { $0.byteCount += byteCount }
     }
   }
 
@@ -171,6 +186,7 @@ final class OverflowFeed: ByteFeed {
   /// Says how the put ended; nothing of what was added is needed any more.
   func end(_ outcome: Result<FileID, StoreError>) {
     let dropped = state.withLock { state in
+      noteTaken(state.byteCount)
       state.outcome = outcome
       state.byteCount = 0
       defer { state.pieces = [] }
@@ -209,6 +225,14 @@ final class OverflowFeed: ByteFeed {
         state.takenOfFirst = 0
         state.pieces.removeFirst()
       }
+      noteTaken(count)
+    }
+  }
+
+  private func noteTaken(_ byteCount: Int) {
+    transit.withLock { transit in
+      transit.byteCount -= byteCount
+      transit.takenByteCount += byteCount
     }
   }
 
@@ -222,18 +246,22 @@ final class OverflowPut {
   private let group: PutGroup
   private let name: [UInt8]
   private let quota: StagingQuota
+  private let transit: Monitor<OverflowGroup.Transit>
   private let cancellation = Cancellation()
   private(set) var byteCount = 0
 
+  /// How long a store may take nothing from anybody before there is no room.
+  private static let patienceSeconds = 10.0
   /// How much is copied at a time, and where there is little room.
   private static let stepByteCounts = (4 << 10)...(64 << 10)
 
   init(_ overflow: OverflowGroup, _ path: StagingPath, _ quota: StagingQuota) throws(StagingError) {
     self.quota = quota
+    transit = overflow.transit
     name = StagingFileSystem.name(of: path, below: .root, under: overflow.overflow.prefix)
     group = overflow.current
     let options = overflow.options
-    let feed = OverflowFeed(partByteCount: options.partByteCount ?? 0)
+    let feed = OverflowFeed(partByteCount: options.partByteCount ?? 0, overflow.transit)
     self.feed = feed
     let (group, cancellation) = (group, cancellation)
     let fileName = try translating { () throws(StoreError) in try FileName(name) }
@@ -264,13 +292,21 @@ final class OverflowPut {
     while done < bytes.byteCount {
       let step = bytes.extracting(done..<min(done + stepByteCount, bytes.byteCount))
       let takenByteCount = feed.takenByteCount
+      let takenOfAll = transit.withLock { $0.takenByteCount }
       do throws(StagingError) {
         try add(StagedContent(copying: step, inTransit: quota))
         done += step.byteCount
       } catch  where error.code == .quotaExceeded {
         if try feed.waitTaken(moreThan: takenByteCount) { continue }
-        guard stepByteCount > OverflowPut.stepByteCounts.lowerBound else { throw error }
-        stepByteCount /= 2
+        if stepByteCount > OverflowPut.stepByteCounts.lowerBound {
+          stepByteCount /= 2
+          continue
+        }
+        // All the room is that of others, on the way to the store as well.
+        let isTaken: Void? = transit.wait(seconds: OverflowPut.patienceSeconds) { transit in
+          transit.takenByteCount > takenOfAll ? () : nil
+        }
+        if isTaken == nil { throw error }
       }
     }
   }

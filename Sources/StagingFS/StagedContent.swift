@@ -32,8 +32,8 @@ struct StagedContent: Sendable {
   static let pieceOverheadByteCount = 256
   /// What a place in a list takes.
   private static let listPlaceByteCount = 80
-  /// A file that grows gets room for half as much again, up to this.
-  private static let maximumGrowthByteCount = 1 << 20
+  /// A file that grows gets room for half as much again, and pieces of this size when it is large.
+  private static let largePieceByteCount = 1 << 20
   /// Zeros are made in pieces of that many, so that little is copied when part of them is shared.
   private static let zeroPieceByteCount = 1 << 20
   /// What is cut off a piece is given back if it is as much as that.
@@ -179,6 +179,19 @@ struct StagedContent: Sendable {
     return copy
   }
 
+  /// Ends the use of the bytes; large pieces that nobody else has are kept for the next.
+  mutating func recycle(_ quota: StagingQuota) {
+    for index in pieces.indices where pieces[index].charge.byteCount == StagedContent.largeChargedByteCount {
+      guard isKnownUniquelyReferenced(&pieces[index].charge) else { continue }
+      var bytes: [UInt8] = []
+      swap(&bytes, &pieces[index].bytes)
+      quota.keep(bytes, pieces[index].charge)
+    }
+    self = StagedContent()
+  }
+
+  private static let largeChargedByteCount = chargedByteCount(largePieceByteCount)
+
   // MARK: Steps of a change
 
   /// Charges for the pieces in `range` that somebody else has too, and that are about to become our own; by index.
@@ -245,9 +258,16 @@ struct StagedContent: Sendable {
     _ bytes: RawSpan, at start: Int, _ storage: StagingStorage, _ quota: StagingQuota
   ) throws(StagingError) -> Piece {
     var capacity = bytes.byteCount
-    if byteCount > 0 {
-      let growth = min(byteCount / 2, StagedContent.maximumGrowthByteCount)
-      capacity = max(capacity + growth, storage.smallestPieceByteCount)
+    if byteCount > 0, capacity < StagedContent.largePieceByteCount {
+      capacity = min(
+        max(capacity + byteCount / 2, storage.smallestPieceByteCount), StagedContent.largePieceByteCount)
+    }
+    if capacity == StagedContent.largePieceByteCount, let (kept, charge) = quota.takeKept() {
+      var copy = kept
+      copy.append(bytes)
+      return Piece(
+        start: start, bytes: copy, byteCount: bytes.byteCount, charge: charge,
+        roomByteCount: capacity - bytes.byteCount)
     }
     let charge: Charge
     do throws(StagingError) {

@@ -180,7 +180,7 @@ extension StagingFileSystem {
       }
       return try failing { () throws(StagingError) in try plan.apply(to: tree, nextChangeNumber()) }
     }
-    withExtendedLifetime(replaced) {}
+    for var content in replaced { content.recycle(quota) }
   }
 }
 

@@ -293,6 +293,7 @@ public final class StagingHandle {
       state.modifiedNanoseconds = Clock.wallNanoseconds()
       state.changeNumber = fileSystem.nextChangeNumber()
     }
+    if mode != .read { dropped.recycle(fileSystem.quota) }
   }
 
   private func check(_ isAllowed: Bool, _ what: String) throws(StagingError) {

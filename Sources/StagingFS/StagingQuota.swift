@@ -1,4 +1,5 @@
 import SegmentStore
+import StorageIO
 import Synchronization
 
 /// The account of a staging tree: every byte is charged here before it is allocated, and given back when the last reference
@@ -11,6 +12,15 @@ final class StagingQuota: Sendable {
   private let reservation: MemoryReservation?
   private let used = Atomic(0)
   private let chunks = Atomic(0)
+  /// Large pieces that nobody has any more, for the next who wants one: pages that the system has given once need not be
+  /// asked for and cleared again. They stay charged, and go when there is no other room.
+  private let kept = Monitor(KeptPieces())
+
+  private struct KeptPieces {
+    var pieces: [(bytes: [UInt8], charge: Charge)] = []
+    var byteCount = 0
+    var isClosed = false
+  }
 
   init(limitByteCount: Int, reservation: MemoryReservation? = nil, contentReserveByteCount: Int = 0) {
     self.limitByteCount = limitByteCount
@@ -18,8 +28,8 @@ final class StagingQuota: Sendable {
     self.reservation = reservation
   }
 
-  var usedByteCount: Int { used.load(ordering: .relaxed) }
-  var chunkCount: Int { chunks.load(ordering: .relaxed) }
+  var usedByteCount: Int { used.load(ordering: .relaxed) - kept.withLock { $0.byteCount } }
+  var chunkCount: Int { chunks.load(ordering: .relaxed) - kept.withLock { $0.pieces.count } }
   var availableByteCount: Int { max(0, limitByteCount - usedByteCount) }
 
   /// Charges `byteCount` bytes.
@@ -28,7 +38,12 @@ final class StagingQuota: Sendable {
     let limit = isChunk ? contentLimitByteCount : limitByteCount
     var before = used.load(ordering: .relaxed)
     while true {
-      guard byteCount <= limit - before else { throw exceeded(byteCount, limit - before) }
+      guard byteCount <= limit - before else {
+        // What is kept makes room first.
+        guard dropKept() else { throw exceeded(byteCount, limit - before) }
+        before = used.load(ordering: .relaxed)
+        continue
+      }
       let (isDone, found) = used.weakCompareExchange(
         expected: before, desired: before + byteCount, ordering: .relaxed)
       if isDone { break }
@@ -36,6 +51,40 @@ final class StagingQuota: Sendable {
     }
     if isChunk { chunks.add(1, ordering: .relaxed) }
     return Charge(self, byteCount, isChunk: isChunk)
+  }
+
+  // MARK: Kept pieces
+
+  /// An empty array with the room that was charged for it.
+  func takeKept() -> (bytes: [UInt8], charge: Charge)? {
+    kept.withLock { kept in
+      guard let piece = kept.pieces.popLast() else { return nil }
+      kept.byteCount -= piece.charge.byteCount
+      return piece
+    }
+  }
+
+  /// Keeps a piece that nobody else has.
+  func keep(_ bytes: consuming [UInt8], _ charge: Charge) {
+    bytes.removeAll(keepingCapacity: true)
+    let piece = (bytes: bytes, charge: charge)
+    kept.withLock { kept in
+      if kept.isClosed { return }
+      kept.pieces.append(piece)
+      kept.byteCount += charge.byteCount
+    }
+  }
+
+  /// - Returns: Whether there was anything.
+  @discardableResult func dropKept(isLast: Bool = false) -> Bool {
+    let dropped = kept.withLock { kept in
+      defer {
+        kept = KeptPieces()
+        kept.isClosed = isLast
+      }
+      return kept.pieces
+    }
+    return !dropped.isEmpty
   }
 
   fileprivate func giveBack(_ byteCount: Int, isChunk: Bool) {

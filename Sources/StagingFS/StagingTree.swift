@@ -14,7 +14,10 @@ final class StagingTree {
     self.quota = quota
   }
 
-  deinit { StagingTree.dissolve(root) }
+  deinit {
+    quota.dropKept(isLast: true)
+    StagingTree.dissolve(root, quota)
+  }
 
   // MARK: Looking
 
@@ -106,7 +109,7 @@ final class StagingTree {
   func remove(_ entry: TreeEntry) -> RemovedEntries {
     entry.parent?.remove(entry)
     count(entry, -1)
-    return RemovedEntries(top: entry)
+    return RemovedEntries(top: entry, quota)
   }
 
   /// Puts an entry elsewhere, which changes no count.
@@ -147,9 +150,13 @@ final class StagingTree {
     }
   }
 
-  fileprivate static func dissolve(_ top: TreeEntry) {
+  fileprivate static func dissolve(_ top: TreeEntry, _ quota: StagingQuota) {
     var stack = [top]
     while let entry = stack.popLast() {
+      if let file = entry.file {
+        var content = file.withState { $0.takeContent() }
+        content.recycle(quota)
+      }
       if entry.childCount == 0 { continue }
       stack += entry.sortedChildren
       entry.dropChildren()
@@ -160,8 +167,14 @@ final class StagingTree {
 /// What was taken out of a tree. Its end takes as long as it is large, so it belongs outside of the lock.
 final class RemovedEntries {
   private let top: TreeEntry
-  init(top: TreeEntry) { self.top = top }
-  deinit { StagingTree.dissolve(top) }
+  private let quota: StagingQuota
+
+  init(top: TreeEntry, _ quota: StagingQuota) {
+    self.top = top
+    self.quota = quota
+  }
+
+  deinit { StagingTree.dissolve(top, quota) }
 }
 
 /// Why a change of the tree could not be made.

@@ -66,7 +66,7 @@ import Testing
         of: "staging", sandbox, "--large", "2MiB", "--threads", "2", "--runs", "1", "--python", "/nowhere/python")
       #expect(figures.count == 21)
       for (name, figure) in figures {
-        try expectMeasured(figure, name, runCount: 1)
+        #expect((figure["runs"] as? [Any])?.count == 1, "\(name)")
         let skipped = figure["skipped"] as? String
         #expect(skipped?.contains("D-MemFS") == (name == "copying_write" ? nil : true), "\(name)")
       }

@@ -141,7 +141,7 @@ import Testing
     try staging.write([UInt8](repeating: 1, count: staging.statistics().freeByteCount - 8000), to: "/rest")
     try staging.commit(into: small)
     #expect(try small.statistics().fileCount == 10)
-    let copy = try StagingFileSystem(quota: 40 << 20)
+    let copy = try StagingFileSystem(quota: 41 << 20)
     #expect(try copy.load(from: small) == 10)
     #expect(try copy.read("/8") == noise(4 << 20, seed: 8))
     try small.checkInvariants()
