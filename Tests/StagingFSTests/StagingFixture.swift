@@ -15,10 +15,23 @@ func stagingError(_ body: () throws -> Void) -> StagingError? {
   }
 }
 
+/// Bytes that no codec makes smaller, others for each seed. Turns of one random window, as that takes little time.
 func noise(_ byteCount: Int, seed: UInt64 = 1) -> [UInt8] {
-  var generator = SeededGenerator(seed: seed)
-  return generator.bytes(byteCount)
+  var bytes: [UInt8] = []
+  bytes.reserveCapacity(byteCount)
+  var start = Int(seed &* 40_503 % UInt64(noiseWindow.count))
+  while bytes.count < byteCount {
+    bytes += noiseWindow[start...].prefix(byteCount - bytes.count)
+    bytes += noiseWindow[..<start].prefix(byteCount - bytes.count)
+    start = (start + 4_099) % noiseWindow.count
+  }
+  return bytes
 }
+
+private let noiseWindow: [UInt8] = {
+  var generator = SeededGenerator(seed: 1)
+  return generator.bytes(64 << 10)
+}()
 
 extension StagingFileSystem {
   /// Waits until so many wait for the file; for no longer than a hang would take.
