@@ -61,6 +61,11 @@ int pfs_start_writeback(int descriptor, int64_t offset, int64_t byte_count) {
     return sync_file_range(descriptor, offset, byte_count, SYNC_FILE_RANGE_WRITE);
 }
 
+int pfs_finish_writeback(int descriptor, int64_t offset, int64_t byte_count) {
+    return sync_file_range(descriptor, offset, byte_count,
+                           SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
 int pfs_rename(int directory, const char *source, const char *target, int keep_existing) {
     return renameat2(directory, source, directory, target, keep_existing ? RENAME_NOREPLACE : 0);
 }

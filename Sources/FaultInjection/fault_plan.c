@@ -23,6 +23,7 @@ static struct {
     /// -1: anywhere.
     long long offset;
     long number;
+    long stop_number;
     enum fault_action action;
     int signal;
     int error;
@@ -79,6 +80,8 @@ __attribute__((constructor)) static void read_plan(void) {
     if (offset) plan.offset = strtoll(offset, NULL, 10);
     const char *number = getenv("FAULT_NUMBER");
     if (number) plan.number = strtol(number, NULL, 10);
+    const char *stop_number = getenv("FAULT_STOP");
+    if (stop_number) plan.stop_number = strtol(stop_number, NULL, 10);
     const char *repeat = getenv("FAULT_REPEAT");
     if (repeat && strcmp(repeat, "sticky") == 0) plan.repeat = STICKY;
     else if (repeat && strcmp(repeat, "alternate") == 0) plan.repeat = ALTERNATE;
@@ -142,6 +145,7 @@ enum fault_action fault_at(const char *call, const char *path) {
         if (length > (int)sizeof line - 1) length = (int)sizeof line - 1;
         say(plan.log, line, (size_t)length);
     }
+    if (number == plan.stop_number) send_signal(SIGSTOP);
     if (met && plan.signal) send_signal(plan.signal);
     errno = met && plan.error ? plan.error : saved;
     return met ? plan.action : FAULT_NONE;

@@ -54,6 +54,17 @@ extension File {
     _ = pfs_start_writeback(descriptor, Int64(range.lowerBound), Int64(range.count))
   }
 
+  /// Waits until the pages of `range` are written to the device, which makes nothing durable. Where the file system has
+  /// nothing of the kind it does nothing.
+  /// - Throws: That a page could not be written, which a later sync does not say again.
+  public func finishWriteback(_ range: Range<Int>) throws(SystemCallFailure) {
+    do throws(SystemCallFailure) {
+      try retrying("sync_file_range", subject) {
+        pfs_finish_writeback(descriptor, Int64(range.lowerBound), Int64(range.count))
+      }
+    } catch  where error.isNotSupported {}
+  }
+
   /// Has the device read `range` into the page cache without waiting for it. A hint: promises nothing.
   public func prefetch(_ range: Range<Int>) {
     _ = posix_fadvise(descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_WILLNEED)

@@ -5,12 +5,10 @@ import Console
 enum BenchCommand {
   static let version = "0.1.0"
 
-  private static let names = ["sweep", "index", "small", "churn", "staging", "torture"]
+  private static let names = ["sweep", "limit", "peers", "index", "small", "churn", "staging", "report", "torture"]
 
   /// Subcommands that are described and not there yet.
-  private static let laterNames = [
-    "peers", "limit", "typed", "report",
-  ]
+  private static let laterNames = ["typed"]
 
   private static let table = OptionTable([
     OptionTable.Option("help", short: "h", help: "Print this help and exit."),
@@ -18,12 +16,15 @@ enum BenchCommand {
   ])
 
   private static let help = CommandHelp(
-    usages: names.map { "pfs-bench \($0) [OPTIONS]" } + ["pfs-bench SUBCOMMAND --help", "pfs-bench --version"],
+    usages: names.map { "pfs-bench \($0) \($0 == "report" ? "RESULTS.json..." : "[OPTIONS]")" } + [
+      "pfs-bench SUBCOMMAND --help", "pfs-bench --version",
+    ],
     summary: """
       Measures pfs. 'sweep' gives put and get throughput and peak memory against the memory limit, beside the bare \
-      work of zlib in the same run; 'index' the open of a store with very many parts, a range out of a large file, \
+      work of zlib in the same run; 'limit' a large file beside all the bare work; 'peers' the same work by pfs and by \
+      other programs; 'index' the open of a store with very many parts, a range out of a large file, \
       rebuild and verify; 'small' very many small files, and many writers against one; 'churn' what deletes give back and \
-      compaction costs; 'staging' a tree in memory beside D-MemFS; 'torture' tries to break stores.
+      compaction costs; 'staging' a tree in memory beside D-MemFS; 'report' makes a page of results; 'torture' tries to break stores.
       """,
     sections: [CommandHelp.Section("Options", table)],
     notes: [
@@ -59,12 +60,15 @@ enum BenchCommand {
     let name = DisplayName.escaped(first)
     switch name {
     case "sweep": try SweepCommand.run(rest)
+    case "limit": try LimitCommand.run(rest)
+    case "peers": try PeersCommand.run(rest)
+    case "report": try ReportCommand.run(rest)
     case "index": try IndexCommand.run(rest)
     case "small": try SmallCommand.run(rest)
     case "churn": try ChurnCommand.run(rest)
     case "staging": try StagingCommand.run(rest)
     case "torture": try TortureCommand.run(rest)
-    case BareZlib.subcommandName: try BareZlib.run(rest)
+    case BareWork.subcommandName: try BareWork.run(rest)
     case _ where laterNames.contains(name):
       throw BenchFailure(.usage, "'\(name)' is not in this version; there are \(names.joined(separator: ", "))")
     default:

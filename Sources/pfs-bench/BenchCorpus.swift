@@ -12,6 +12,7 @@ struct BenchCorpus: Sendable {
     case compressible
     /// Text-like, binary-like and incompressible sections in turn.
     case mixed
+    case incompressible
   }
 
   static let sectionByteCount = 4 << 20
@@ -69,7 +70,8 @@ struct BenchCorpus: Sendable {
   /// The bytes of section `number`.
   func section(_ number: Int) -> [UInt8] {
     var random = SplitMix64(seed: seed &+ UInt64(number + 1) &* 0xD134_2543_DE82_EF95)
-    switch number % (kind == .mixed ? 3 : 2) {
+    let kindCount = kind == .mixed ? 3 : 2
+    switch kind == .incompressible ? 2 : number % kindCount {
     case 0: return text(&random)
     case 1: return binary(&random)
     default: return noise(&random)

@@ -22,8 +22,11 @@ struct PFSProgram: Sendable {
   }
 
   /// Runs a command on `store`, which must succeed; `operands` are paths, or what else need not be text.
-  func run(_ words: [String], store: FilePath, operands: [[UInt8]] = []) throws(BenchFailure) -> ProgramRun {
-    let options = [word("--store"), store.bytes, word("--workers"), word("\(workerCount)"), word("--no-progress")]
+  func run(
+    _ words: [String], store: FilePath, workerCount: Int? = nil, operands: [[UInt8]] = []
+  ) throws(BenchFailure) -> ProgramRun {
+    let workers = word("\(workerCount ?? self.workerCount)")
+    let options = [word("--store"), store.bytes, word("--workers"), workers, word("--no-progress")]
     return try run(options + words.map(word) + operands)
   }
 
@@ -32,7 +35,9 @@ struct PFSProgram: Sendable {
     _ file: FilePath, store: FilePath, limit: MemoryLimit
   ) throws(BenchFailure) -> (figures: StepFigures, id: String) {
     // Said in full, so that no configuration file has a say in it.
-    let how = ["put", "--codec", "zlib", "--level", "\(Sweep.level)", "--part-size", "\(Sweep.partByteCount)", "--"]
+    let how = [
+      "put", "--codec", "zlib", "--level", "\(BareWork.level)", "--part-size", "\(BareWork.partByteCount)", "--",
+    ]
     let run = try run(options(store, limit) + how.map(word) + [file.bytes])
     let line = String(decoding: run.outcome.standardOutput, as: UTF8.self)
     let id = line.prefix { $0 != "\t" }

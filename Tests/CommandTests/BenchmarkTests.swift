@@ -16,6 +16,19 @@ import Testing
       #expect((report["input"] as? [String: Any])?["seed"] as? Int == 7)
       #expect((report["runs"] as? [Any])?.isEmpty == false)
       #expect(report["machine"] != nil)
+      let hard = try #require(report["hard_limits"] as? [String: Any])
+      let commands = try #require(hard["commands"] as? [[String: Any]])
+      if hard["not_tried"] is NSNull {
+        #expect(
+          commands.map { "\($0["command"] ?? "")" } == ["put", "get", "verify", "delete", "compact", "rebuild"]
+            + ["put", "get", "verify", "delete", "compact", "rebuild"])
+        for command in commands {
+          #expect(command["exit_status"] as? Int == 0 && command["killed"] as? Int == 0, "\(command)")
+          #expect(command["peak_group"] as? Int ?? 0 > 0)
+        }
+      } else {
+        #expect(commands.isEmpty)
+      }
       #expect(try FileManager.default.contentsOfDirectory(atPath: sandbox.work.text).isEmpty)
     }
   }
@@ -56,6 +69,69 @@ import Testing
           "rebuild_parts", "rebuild_search", "verify_fast",
         ])
       for (name, figure) in figures { try expectMeasured(figure, name, runCount: 1) }
+    }
+  }
+
+  @Test("limit measures put and get beside the bare work, and all workers beside one")
+  func limit() throws {
+    try Sandbox.use { sandbox in
+      let figures = try figures(of: "limit", sandbox, "--size", "5MiB", "--workers", "2", "--runs", "2")
+      #expect(
+        figures.keys.sorted() == ["get_stored", "get_zlib", "put_stored", "put_zlib", "scaling_get", "scaling_put"])
+      for (name, figure) in figures {
+        try expectMeasured(figure, name, runCount: 2)
+        #expect(figure["target"] is [String: Any], "\(name)")
+      }
+    }
+  }
+
+  @Test("peers measures pfs beside programs that are there, and names those that are not")
+  func peers() throws {
+    try Sandbox.use { sandbox in
+      let figures = try figures(of: "peers", sandbox, "--size", "1MiB", "--files", "20", "--runs", "1")
+      for name in ["put_compressible_cp", "get_compressible_cp", "put_incompressible_cp", "put_tree_cp", "get_tree_cp"]
+      {
+        try expectMeasured(try #require(figures[name], "\(name)"), name, runCount: 1)
+      }
+      for name in ["zstd", "pigz", "restic", "borg", "casync", "mksquashfs"] {
+        let figure = try #require(figures["put_compressible_\(name)"])
+        let isSkipped = (figure["skipped"] as? String)?.hasSuffix("is not installed") == true
+        #expect(isSkipped != (figure["value"] is [String: Any]), "\(name)")
+      }
+    }
+  }
+
+  @Test("report makes one page of all results, which needs nothing else, and refuses what is no result")
+  func report() throws {
+    try Sandbox.use { sandbox in
+      let common = ["--runs", "2", "--directory", sandbox.work.text]
+      expectDone(
+        try bench(
+          sandbox, ["sweep", "--limits", "4MiB,8MiB", "--size", "2MiB", "--output", "sweep.json"] + common))
+      expectDone(try bench(sandbox, ["limit", "--size", "1MiB", "--output", "limit.json"] + common))
+      let result = try bench(sandbox, "report", "sweep.json", "limit.json")
+      expectDone(result)
+      let page = result.outputText
+      #expect(page.components(separatedBy: "<svg ").count == 3)
+      for expected in ["<!DOCTYPE html>", "prefers-color-scheme: dark", "width=device-width", "8MiB", "the bare work"] {
+        #expect(page.contains(expected), "\(expected)")
+      }
+      // Nothing from elsewhere, and no text that was not escaped.
+      for forbidden in ["http", "src=", "href=", "<script", "url("] {
+        #expect(!page.contains(forbidden), "\(forbidden)")
+      }
+      expectDone(try bench(sandbox, "report", "-o", "page.html", "sweep.json", "limit.json"))
+      #expect(try Data(contentsOf: URL(fileURLWithPath: "\(sandbox.work.text)/page.html")) == Data(page.utf8))
+
+      let (work, text) = (sandbox.work, try String(contentsOfFile: "\(sandbox.work.text)/limit.json", encoding: .utf8))
+      for (name, content) in [("empty", ""), ("cut", String(text.dropLast(9))), ("other", "{\"benchmark\":\"limit\"}")]
+      {
+        try content.write(toFile: "\(work.text)/\(name).json", atomically: false, encoding: .utf8)
+        let refused = try bench(sandbox, "report", "limit.json", "\(name).json")
+        #expect(refused.exitStatus == 1 && refused.errorText.contains("\(name).json"), "\(refused)")
+      }
+      #expect(try bench(sandbox, "report").exitStatus == 2)
+      #expect(try bench(sandbox, "report", "missing.json").exitStatus == 1)
     }
   }
 

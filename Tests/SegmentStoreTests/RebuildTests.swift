@@ -1,3 +1,4 @@
+import Codecs
 import Foundation
 import StorageIO
 import TestSupport
@@ -102,6 +103,71 @@ import Testing
     #expect(summary.searchedSegmentCount == 1)
     #expect(findings.isEmpty, "\(findings)")
     #expect(try fixture.get(kept.id) == noise(5000, seed: 2))
+    try fixture.finish()
+  }
+
+  @Test("takes half a header between two holes for no damage")
+  func halfHeader() throws {
+    let (segment, prefix) = (SegmentID(rawValue: 7), UInt64(99))
+    func header(at offset: Int, storedByteCount: Int) -> RecordHeader {
+      RecordHeader(
+        kind: .part, codec: .stored, rawByteCount: storedByteCount, storedByteCount: storedByteCount,
+        storedChecksum: 0, segment: segment, offset: offset, storePrefix: prefix, sequence: Sequence(rawValue: 1),
+        part: PartID(rawValue: 1), file: FileID(rawValue: 1), partNumber: 0,
+        digest: MD5Digest(bytes: [UInt8](repeating: 0, count: 16)))
+    }
+    let first = header(at: 4096, storedByteCount: 8000)
+    // Its header lies on both sides of the end of a page.
+    let second = header(at: 4096 + first.recordByteCount, storedByteCount: 9000)
+    #expect(second.offset % 4096 == 4096 - 64)
+    let third = header(at: second.offset + second.recordByteCount, storedByteCount: 100)
+    var bytes = noise(third.offset + third.recordByteCount, seed: 5)
+    for record in [first, second, third] {
+      bytes.replaceSubrange(record.offset..<(record.offset + RecordHeader.byteCount), with: record.encoded())
+    }
+    // Deleted one after the other.
+    for hole in [4096..<8192, 12_288..<20_480] {
+      bytes.replaceSubrange(hole, with: [UInt8](repeating: 0, count: hole.count))
+    }
+    let path = directory.path(of: "segment")
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+    var window = RecordWindow(file: try File.open(FilePath(path)))
+    var (found, damaged): ([RecordHeader], [Int]) = ([], [])
+    try RecordScan(segment: segment, storePrefix: prefix, range: 4096..<bytes.count)
+      .forEachHeader(in: &window, onDamage: { damaged.append($0) }) { (header) throws(StoreError) in
+        found.append(header)
+      }
+    #expect(found == [third])
+    #expect(damaged.isEmpty)
+  }
+
+  @Test("takes what is left of files that were deleted one by one for no damage", arguments: [1, 2, 3, 4] as [UInt64])
+  func punchedOneByOne(number: UInt64) throws {
+    let seed = TestSeed("order of deletes", default: 90 + number)
+    var generator = seed.generator
+    // Each whole page is given back at once in so small a segment: holes with remains of records between them.
+    let fixture = try StoreFixture(directory, configuration: WriteMode.buffered.configuration(workerCount: 1)) {
+      $0.segmentByteCount = 64 << 10
+      $0.partByteCount = 8192
+    }
+    var files: [FileID] = []
+    for number in 0..<60 {
+      files.append(try fixture.put(noise(3000 + generator.below(5000), seed: UInt64(number)), as: "file").id)
+    }
+    try fixture.reopen()
+    for id in files.shuffled(using: &generator).prefix(40) {
+      try fixture.store.delete(id)
+      if generator.below(4) == 0 { try fixture.reopen() }
+    }
+    try fixture.reopen()
+    let before = try IndexDump(fixture.store)
+    // As if power had failed before they were written: the records are looked for.
+    for file in try fixture.segmentFiles() {
+      if let footer = try file.footer() { try File.open(FilePath(file.path), .write).truncate(to: footer.tableOffset) }
+    }
+    let (_, findings) = try fixture.rebuild()
+    #expect(findings.isEmpty, "\(seed): \(findings)")
+    #expect(try IndexDump(fixture.store).files == before.files)
     try fixture.finish()
   }
 

@@ -48,6 +48,8 @@ public struct Fault: Sendable, CustomStringConvertible {
   public var offset: Int?
   /// The number of the call that is met, from 1 on; 0: none is, they are only counted.
   public var number = 0
+  /// The number of the call before which the program is stopped besides; 0: none.
+  public var stopNumber = 0
   public var action: Action
   public var repeats: Repeat
 
@@ -79,6 +81,7 @@ public struct Fault: Sendable, CustomStringConvertible {
     command.environment["FAULT_EXEMPT"] = exemptPath
     command.environment["FAULT_OFFSET"] = offset.map { String($0) }
     command.environment["FAULT_NUMBER"] = String(number)
+    command.environment["FAULT_STOP"] = stopNumber > 0 ? String(stopNumber) : nil
     command.environment["FAULT_ACTION"] = action.text
     command.environment["FAULT_REPEAT"] = repeats.rawValue
     command.environment["FAULT_LOG"] = log.text

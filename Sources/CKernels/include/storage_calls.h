@@ -24,6 +24,8 @@ int64_t pfs_extent_count(int descriptor);
 
 // sync_file_range(2) with SYNC_FILE_RANGE_WRITE: starts writeback and does not wait.
 int pfs_start_writeback(int descriptor, int64_t offset, int64_t byte_count);
+// The same, and waits until the pages are written. It does not make them durable, but reports, once, that writing failed.
+int pfs_finish_writeback(int descriptor, int64_t offset, int64_t byte_count);
 
 // renameat2(2) inside one directory; with `keep_existing` an existing target is an error.
 int pfs_rename(int directory, const char *source, const char *target, int keep_existing);

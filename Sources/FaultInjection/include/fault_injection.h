@@ -14,6 +14,7 @@
 //                 before it, until somebody sends SIGCONT
 //   FAULT_REPEAT  "once" (the default), "sticky": every later call that counts is met as well, or "alternate": every
 //                 second one, as it is needed for what is to be tried again
+//   FAULT_STOP    the number of a call that counts, before which the process is stopped besides
 //   FAULT_LOG     a file to which a line is appended for each call that counts: number, call, what happened to it
 //                 ("-" for nothing), and the path; written before the call, so that a killed process has named its last
 //

@@ -50,6 +50,7 @@ final class IndexWriter: Sendable {
   ///
   /// Not to be called from a job.
   func perform(_ job: IndexJob) throws(StoreError) {
+    try syncAhead(job)
     let isAccepted = state.withLock { state in
       if state.isClosed { return false }
       state.waiting.append(job)
@@ -57,6 +58,18 @@ final class IndexWriter: Sendable {
     }
     guard isAccepted else { throw StoreError(.invalidArgument, "the store is closed") }
     try job.wait()
+  }
+
+  /// The thread of the index works for all: what takes long to sync is synced by the one who waits for it.
+  private func syncAhead(_ job: IndexJob) throws(StoreError) {
+    guard !job.syncedSegments.isEmpty, !Mutant.syncAfterCommit.isActive, let journal = journal.withLock({ $0 }) else {
+      return
+    }
+    try checkUsable()
+    do throws(StoreError) { try journal.pool.syncAhead(job.syncedSegments) } catch {
+      stopWriting(because: error)
+      throw error
+    }
   }
 
   /// Throws the error that made this process stop writing, if there was one.

@@ -18,9 +18,10 @@ struct RecordMove {
   /// Records that are needed and cannot be read; they stay where they are.
   private(set) var damaged: Set<RecordLocation> = []
 
-  /// Fewer where files are deleted all the time: a batch with a record that died meanwhile begins anew.
+  /// Naming so many copies keeps the thread of the index for some 2 ms. Fewer where files are deleted all the time: a batch with
+  /// a record that died meanwhile begins anew.
   private var batchRecordCount = largestBatchRecordCount
-  private static let largestBatchRecordCount = 1024
+  private static let largestBatchRecordCount = 256
   private static let smallBatchByteCount = 1 << 20
 
   init(_ store: Store, _ session: WriterSession, bytesPerSecond: Int?, _ cancellation: Cancellation) {
@@ -79,6 +80,7 @@ struct RecordMove {
         try pace.wait(for: record.recordByteCount, cancellation)
         if let copy = try copy(record, to: pending.appender) { copies.append(copy) }
         doneCount += 1
+        try keepUp(with: pending.appender)
       }
       if Mutant.removeBeforeMove.isActive {
         try Reclamation(store: store, perform: session.perform).unlink([first.segment])
@@ -98,6 +100,13 @@ struct RecordMove {
     // Only parts, as after a delete: a manifest that is half gone would look damaged to a rebuild.
     DeadPages.punch(copies.map(\.record).filter { $0.kind == .part }.map(\.location), in: store)
     return doneCount
+  }
+
+  private func keepUp(with appender: SegmentAppender) throws(StoreError) {
+    do throws(StoreError) { try session.segments.paceWriteback(of: appender) } catch {
+      session.stopWriting(because: error)
+      throw error
+    }
   }
 
   /// A sync that failed is reported once, to whoever asks first, and others have bytes in that segment too.

@@ -13,6 +13,9 @@ struct RemovedFiles {
   private let state: Monitor<State>
   private let count: Int
 
+  /// Cut at once: a file system commits nothing of others while it is at it.
+  private static let stepByteCount = 2 << 20
+
   init(_ files: [File]) {
     count = files.count
     state = Monitor(State(waiting: files, unfinishedCount: files.count))
@@ -33,12 +36,20 @@ struct RemovedFiles {
   private static func cut(_ state: Monitor<State>) {
     while let file = state.withLock({ $0.waiting.popLast() }) {
       var failure: SystemCallFailure?
-      do throws(SystemCallFailure) { try file.truncate(to: 0) } catch { failure = error }
+      do throws(SystemCallFailure) { try cut(file) } catch { failure = error }
       let failed = failure
       state.withLock { state in
         state.unfinishedCount -= 1
         state.failure = state.failure ?? failed
       }
+    }
+  }
+
+  private static func cut(_ file: File) throws(SystemCallFailure) {
+    var end = try file.status().byteCount
+    while end > 0 {
+      end = max(0, end - stepByteCount)
+      try file.truncate(to: end)
     }
   }
 }

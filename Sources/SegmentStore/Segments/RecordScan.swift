@@ -30,7 +30,7 @@ struct RecordScan {
         (isTold, isBehindHole) = (false, false)
         offset += header.recordByteCount
       } else {
-        if !isTold, isBehindHole ? isOfThisPlace(bytes, offset) : isDamaged(bytes, at: offset) {
+        if !isTold, isDamaged(bytes, at: offset), !isBehindHole || isOfThisPlace(bytes, offset) {
           onDamage(offset)
           isTold = true
         }

@@ -1,6 +1,7 @@
 import Codecs
 import Mutants
 import StorageIO
+import Synchronization
 
 /// What is known of a record before its payload is encoded.
 struct RecordDraft: Sendable {
@@ -25,7 +26,7 @@ struct EncodedPayload: Sendable {
 /// when the index names it. A record that fails to be appended leaves the segment as it was.
 final class SegmentAppender: @unchecked Sendable {
   // Unchecked: the SegmentPool lends an appender to one thread at a time; only `sync` is called beside it, and that
-  // touches nothing but the file.
+  // touches nothing but the file and a counter.
   let segment: SegmentID
   let segmentByteCount: Int
   private(set) var tail: Int
@@ -38,6 +39,9 @@ final class SegmentAppender: @unchecked Sendable {
   private var allocatedEnd: Int
   private var populatedEnd: Int
   private var writebackEnd: Int
+  /// What was handed to the device last by ``paceWriteback()``.
+  private var lastStride = 0..<0
+  private let unsynced = Atomic(0)
 
   /// Space is reserved this far ahead, so that few calls are made and a short store stays short.
   private static let allocationStepByteCount = 4 << 20
@@ -47,6 +51,7 @@ final class SegmentAppender: @unchecked Sendable {
   private static let populationStepByteCount = 1 << 20
   /// Writeback starts when this much is dirty, so that the last sync finds little to do.
   private static let writebackStrideByteCount = 8 << 20
+  private static let pacedStrideByteCount = 1 << 20
 
   /// Goes on at `tail` of an open segment: the end of what the index knows.
   init(
@@ -108,6 +113,7 @@ final class SegmentAppender: @unchecked Sendable {
     let location = RecordLocation(segment: segment, offset: tail, recordByteCount: header.recordByteCount)
     tail = location.end
     recordCount += 1
+    unsynced.add(header.recordByteCount, ordering: .relaxed)
     startWritebackInStrides()
     return AppendedRecord(location: location, recordCount: recordCount)
   }
@@ -144,10 +150,25 @@ final class SegmentAppender: @unchecked Sendable {
     self.recordCount = recordCount
   }
 
+  /// What was appended since a sync began last: what the next one has to do.
+  var unsyncedByteCount: Int { unsynced.load(ordering: .relaxed) }
+
   /// Makes everything appended durable. After a failure nothing that was appended since may be relied on.
   func sync() throws(SystemCallFailure) {
     if Mutant.noSegmentSync.isActive { return }
+    unsynced.store(0, ordering: .relaxed)
     try file.syncData()
+  }
+
+  /// Has the device write what was appended, and waits for what it was given before: no more than two strides are on their way
+  /// to it at any time, behind which the syncs of others would wait.
+  /// - Throws: As ``sync()``.
+  func paceWriteback() throws(SystemCallFailure) {
+    guard tail - writebackEnd >= SegmentAppender.pacedStrideByteCount else { return }
+    let before = lastStride
+    lastStride = writebackEnd..<tail
+    startWriteback()
+    if !before.isEmpty { try file.finishWriteback(before) }
   }
 
   /// Writes the footer behind the last record and cuts the file off behind it. Not yet durable; may be repeated, and
@@ -243,7 +264,10 @@ final class SegmentAppender: @unchecked Sendable {
   }
 
   private func startWritebackInStrides() {
-    guard tail - writebackEnd >= SegmentAppender.writebackStrideByteCount else { return }
+    if tail - writebackEnd >= SegmentAppender.writebackStrideByteCount { startWriteback() }
+  }
+
+  private func startWriteback() {
     mapping?.detachPages(writebackEnd..<tail)
     file.startWriteback(writebackEnd..<tail)
     writebackEnd = tail

@@ -18,6 +18,9 @@ final class SegmentPool: Sendable {
     var runningPuts: Set<UInt64> = []
   }
 
+  /// A sync of less takes hardly longer than one of nothing.
+  private static let muchByteCount = 1 << 20
+
   private let index: Index
   private let superblock: Superblock
   private let directory: Directory
@@ -109,11 +112,32 @@ final class SegmentPool: Sendable {
       do throws(SystemCallFailure) { try appender.sync() } catch {
         if Mutant.ignoreFailedSync.isActive { continue }
         if Mutant.retryFailedSync.isActive, isSynced(appender) { continue }
-        throw StoreError(
-          .durabilityUnknown, "segment \(segment): \(error); whether its last bytes are on the device is not known",
-          advice: "check the device, then open the store again: what is not durable is rolled back then")
+        throw SegmentPool.unknownDurability(of: segment, error)
       }
     }
+  }
+
+  /// Syncs those of `segments` for which that takes long, so that a sync that others wait for too finds little to do.
+  /// - Throws: As ``sync(_:)``.
+  func syncAhead(_ segments: some Collection<SegmentID>) throws(StoreError) {
+    let much = state.withLock { state in
+      segments.filter { (state.open[$0]?.unsyncedByteCount ?? 0) > SegmentPool.muchByteCount }
+    }
+    try sync(much)
+  }
+
+  /// Lets the device keep up with a long append to a lent segment; see ``SegmentAppender/paceWriteback()``.
+  /// - Throws: As ``sync(_:)``.
+  func paceWriteback(of appender: SegmentAppender) throws(StoreError) {
+    do throws(SystemCallFailure) { try appender.paceWriteback() } catch {
+      throw SegmentPool.unknownDurability(of: appender.segment, error)
+    }
+  }
+
+  private static func unknownDurability(of segment: SegmentID, _ failure: SystemCallFailure) -> StoreError {
+    StoreError(
+      .durabilityUnknown, "segment \(segment): \(failure); whether its last bytes are on the device is not known",
+      advice: "check the device, then open the store again: what is not durable is rolled back then")
   }
 
   private func isSynced(_ appender: SegmentAppender) -> Bool {

@@ -15,6 +15,19 @@ enum ChurnCommand {
     sections: [CommandHelp.Section("Options", table)],
     notes: ["Needs some three times SIZE on the file system of DIR, and as much memory, so that all of it is cached."])
 
+  private static func measure(
+    _ part: ChurnSettings.Part, _ churn: ChurnSettings, _ run: BenchRun, into figures: inout FigureSet
+  ) throws(BenchFailure) {
+    switch part {
+    case .delete: try LargeDelete(byteCount: churn.largeByteCount, run: run).measure(into: &figures)
+    case .tree: try TreeDelete(fileCount: churn.fileCount, run: run).measure(into: &figures)
+    case .space: try RandomChurn(settings: churn, run: run).measure(into: &figures)
+    case .compaction: try CompactionSpeed(settings: churn, run: run).measure(into: &figures)
+    case .latency: try CompactionLatency(settings: churn, run: run).measure(into: &figures)
+    case .punched: try PunchedSegments(settings: churn, run: run).measure(into: &figures)
+    }
+  }
+
   static func run(_ arguments: [[UInt8]]) throws(BenchFailure) {
     guard let options = try BenchRun.options(arguments, of: "churn", table: table, help: help) else { return }
     let (settings, churn) = try BenchFailure.translating { () throws(UsageError) in
@@ -26,12 +39,9 @@ enum ChurnCommand {
         let space = max(churn.largeByteCount, churn.liveByteCount, churn.fileCount * ChurnSettings.smallFileByteCount)
         try run.requireSpace(3 * space)
         var figures = FigureSet()
-        try LargeDelete(byteCount: churn.largeByteCount, run: run).measure(into: &figures)
-        try TreeDelete(fileCount: churn.fileCount, run: run).measure(into: &figures)
-        try RandomChurn(settings: churn, run: run).measure(into: &figures)
-        try CompactionSpeed(settings: churn, run: run).measure(into: &figures)
-        try CompactionLatency(settings: churn, run: run).measure(into: &figures)
-        try PunchedSegments(settings: churn, run: run).measure(into: &figures)
+        for part in ChurnSettings.Part.allCases where churn.parts.contains(part) {
+          try measure(part, churn, run, into: &figures)
+        }
         return figures
       },
       report: { figures, circumstances in

@@ -12,8 +12,14 @@ struct ChurnSettings: Sendable {
       "segment-size", value: "SIZE", help: "Segments of these stores, a power of two; default 64MiB."),
     OptionTable.Option(
       "operations", value: "N", help: "Small puts, and gets, for a latency, at least 10; default 500."),
+    OptionTable.Option(
+      "only", value: "PART[,PART...]",
+      help: "Of delete, tree, space, compaction, latency, punched; default: all."),
     OptionTable.Option("quick", help: "A sixteenth of the defaults of SIZE, N files and operations."),
   ])
+
+  /// What can be measured alone, in the order in which it is measured.
+  enum Part: String, CaseIterable, Sendable { case delete, tree, space, compaction, latency, punched }
 
   static let smallFileByteCount = 4 << 10
   static let segmentByteCounts = (1 << 20)...(1 << 30)
@@ -26,6 +32,7 @@ struct ChurnSettings: Sendable {
   let timesCount: Int
   let segmentByteCount: Int
   let operationCount: Int
+  let parts: Set<Part>
 
   init(_ options: ParsedOptions) throws(UsageError) {
     let divisor = options.contains("quick") ? 16 : 1
@@ -36,6 +43,7 @@ struct ChurnSettings: Sendable {
     segmentByteCount = try options.byteCount(of: "segment-size") ?? (64 << 20) / divisor
     operationCount =
       try options.integer(of: "operations", in: ChurnSettings.leastOperationCount...1_000_000) ?? 500 / divisor
+    parts = try ChurnSettings.parts(options)
     guard ChurnSettings.segmentByteCounts.contains(segmentByteCount), segmentByteCount.nonzeroBitCount == 1 else {
       throw UsageError(.invalidValue, "option '--segment-size': a power of two from 1MiB to 1GiB")
     }
@@ -44,5 +52,18 @@ struct ChurnSettings: Sendable {
         .invalidValue, "option '--live': at least four segments, \(ByteSize.text(4 * segmentByteCount))")
     }
     guard largeByteCount > 0 else { throw UsageError(.invalidValue, "option '--size': at least one byte") }
+  }
+
+  private static func parts(_ options: ParsedOptions) throws(UsageError) -> Set<Part> {
+    guard let value = options.value(of: "only") else { return Set(Part.allCases) }
+    var parts: Set<Part> = []
+    for word in String(decoding: value, as: UTF8.self).split(separator: ",", omittingEmptySubsequences: false) {
+      guard let part = Part(rawValue: String(word)) else {
+        let names = Part.allCases.map(\.rawValue).joined(separator: ", ")
+        throw UsageError(.invalidValue, "option '--only': '\(word)' is none of \(names)")
+      }
+      parts.insert(part)
+    }
+    return parts
   }
 }

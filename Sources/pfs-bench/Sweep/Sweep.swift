@@ -4,9 +4,6 @@ import StorageIO
 
 /// Measures puts and gets at each limit, each beside the bare work, several times over.
 struct Sweep: Sendable {
-  static let partByteCount = 1 << 20
-  static let level = 1
-
   let settings: SweepSettings
   let input: FilePath
   let inputByteCount: Int
@@ -25,7 +22,9 @@ struct Sweep: Sendable {
         try run.note(line(sample))
       }
     }
-    return SweepResult(inputByteCount: inputByteCount, limits: settings.limits, samples: samples)
+    let hardLimits = try HardLimits(input: input, limits: settings.limits, run: run).measure()
+    return SweepResult(
+      inputByteCount: inputByteCount, limits: settings.limits, samples: samples, hardLimits: hardLimits)
   }
 
   private func sample(
@@ -51,20 +50,12 @@ struct Sweep: Sendable {
   private func measureBare() throws(BenchFailure) -> RoundTripFigures {
     let streams = run.workspace.file("streams")
     let output = run.workspace.file("inflated")
-    let numbers = [settings.common.workerCount, Sweep.level, Sweep.partByteCount].map { Array("\($0)".utf8) }
-    let put = try runBare([Array("put".utf8), input.bytes, streams.bytes] + numbers)
+    let put = StepFigures(try run.bare(.zlib, "put", input, streams))
     let storedByteCount = try run.workspace.byteCount(of: "streams")
-    let get = try runBare([Array("get".utf8), streams.bytes, output.bytes, numbers[0]])
+    let get = StepFigures(try run.bare(.zlib, "get", streams, output))
     try FileComparison.requireEqual(input, output, workerCount: settings.common.workerCount, run.interruption)
     try run.workspace.remove("streams", "streams.table", "inflated")
     return RoundTripFigures(put: put, get: get, storedByteCount: storedByteCount)
-  }
-
-  private func runBare(_ arguments: [[UInt8]]) throws(BenchFailure) -> StepFigures {
-    let this = try BenchFailure.translating { () throws(ConsoleFailure) in try ProgramFile.path() }
-    let bare = try run.interruption.run(this, [Array(BareZlib.subcommandName.utf8)] + arguments)
-    try requireSuccess(bare.outcome, "pfs-bench \(BareZlib.subcommandName)")
-    return StepFigures(bare)
   }
 
   private func line(_ sample: SweepSample) -> String {

@@ -22,6 +22,13 @@ extension SweepReport {
             SweepStep.allCases.map { step in
               JSONValue.Member("\(step)_mb_per_second", json(result.bareSpeed(step)))
             })),
+        JSONValue.Member(
+          "hard_limits",
+          [
+            "not_tried": result.hardLimits.reason.map { .string($0) } ?? .null,
+            "allowance": .integer(Int64(SweepResult.anonymousAllowanceByteCount)),
+            "commands": .array(result.hardLimits.samples.map(json)),
+          ]),
         JSONValue.Member("verdicts", .array(result.verdicts.map(json))),
       ])
   }
@@ -47,6 +54,15 @@ extension SweepReport {
       "peak_anonymous": .integer(Int64(figures.peakAnonymousByteCount)),
       "peak_resident": .integer(Int64(figures.peakResidentByteCount)),
       "memory_samples": .integer(Int64(figures.sampleCount)),
+    ]
+  }
+
+  private func json(_ sample: HardLimits.Sample) -> JSONValue {
+    [
+      "limit": .string(sample.limit.text), "command": .string(sample.step.rawValue),
+      "exit_status": sample.exitStatus.map { .integer(Int64($0)) } ?? .null,
+      "killed": .integer(Int64(sample.killCount)),
+      "peak_group": sample.peakByteCount.map { .integer(Int64($0)) } ?? .null, "figures": json(sample.figures),
     ]
   }
 

@@ -24,7 +24,7 @@ struct SweepReport: BenchReport {
 
   /// A table for each direction, and one of memory.
   private var table: String {
-    SweepStep.allCases.map(speedTable).joined(separator: "\n") + "\n" + memoryTable
+    SweepStep.allCases.map(speedTable).joined(separator: "\n") + "\n" + memoryTable + "\n" + hardLimitTable
   }
 
   private func speedTable(_ step: SweepStep) -> String {
@@ -55,15 +55,36 @@ struct SweepReport: BenchReport {
       })
   }
 
+  /// MB/s and the most memory of each command where the kernel allows no more.
+  private var hardLimitTable: String {
+    if let reason = result.hardLimits.reason { return "under a hard limit of the kernel: not tried, \(reason)\n" }
+    var formatter = TableFormatter(
+      columns: [TableFormatter.Column("hard limit + 16 MiB")]
+        + HardLimits.Step.allCases.map { TableFormatter.Column("\($0), s, peak MiB", .right) })
+    return formatter.lines(
+      for: result.limits.map { limit in
+        [limit.text]
+          + HardLimits.Step.allCases.map { step in
+            guard let sample = result.hardLimit(step, at: limit) else { return "-" }
+            if !sample.isDone { return "failed" }
+            let peak = sample.peakByteCount.map { FixedPoint.mebibytes($0) } ?? "-"
+            return "\(FixedPoint.text(sample.figures.wallSeconds, decimals: 2)), \(peak)"
+          }
+      })
+  }
+
   private var verdicts: String {
     var text = ""
     for verdict in result.verdicts {
-      let isRatio = verdict.unit == "ratio"
-      let value = isRatio ? FixedPoint.percent(verdict.value) : FixedPoint.mebibytes(Int(verdict.value)) + " MiB"
-      let bound =
-        isRatio
-        ? "at least \(FixedPoint.percent(verdict.bound))"
-        : "at most \(FixedPoint.mebibytes(Int(verdict.bound))) MiB"
+      let (value, bound): (String, String) =
+        switch verdict.unit {
+        case "ratio": (FixedPoint.percent(verdict.value), "at least \(FixedPoint.percent(verdict.bound))")
+        case "commands": ("\(Int(verdict.value))", "of \(Int(verdict.bound))")
+        default:
+          (
+            "\(FixedPoint.mebibytes(Int(verdict.value))) MiB", "at most \(FixedPoint.mebibytes(Int(verdict.bound))) MiB"
+          )
+        }
       text += "\(verdict.isMet ? "met   " : "missed")  \(verdict.limit): \(verdict.target): \(value) (\(bound))\n"
     }
     return text

@@ -10,7 +10,7 @@ struct SweepResult: Sendable {
     let value: Double
     let bound: Double
     let isMet: Bool
-    /// `ratio` or `bytes`.
+    /// `ratio`, `bytes` or `commands`.
     let unit: String
   }
 
@@ -24,6 +24,7 @@ struct SweepResult: Sendable {
   let inputByteCount: Int
   let limits: [MemoryLimit]
   let samples: [SweepSample]
+  let hardLimits: HardLimits.Outcome
 
   func samples(at limit: MemoryLimit) -> [SweepSample] { samples.filter { sample in sample.limit == limit } }
 
@@ -65,6 +66,10 @@ struct SweepResult: Sendable {
     Spread(balancing: samples(at: limit).map { sample in (ratio(sample), sample.bareWasFirst) })
   }
 
+  func hardLimit(_ step: HardLimits.Step, at limit: MemoryLimit) -> HardLimits.Sample? {
+    hardLimits.samples.first { $0.limit == limit && $0.step == step }
+  }
+
   /// The share of the machine that everything else took while something was measured.
   func othersShare(processorCount: Int) -> Double {
     let steps = samples.flatMap { [$0.pfs.put, $0.pfs.get, $0.bare.put, $0.bare.get] }
@@ -104,6 +109,16 @@ struct SweepResult: Sendable {
         Verdict(
           target: "peak RssAnon, limit + 16 MiB", limit: limit.text, value: Double(peak), bound: Double(bound),
           isMet: peak <= bound, unit: "bytes"))
+    }
+    for limit in limits {
+      let steps = hardLimits.samples.filter { $0.limit == limit }
+      if steps.isEmpty { continue }
+      let doneCount = steps.count(where: \.isDone)
+      verdicts.append(
+        Verdict(
+          target: "commands that end well where the kernel allows no more than the limit and 16 MiB", limit: limit.text,
+          value: Double(doneCount), bound: Double(HardLimits.Step.allCases.count),
+          isMet: doneCount == HardLimits.Step.allCases.count, unit: "commands"))
     }
     return verdicts
   }

@@ -9,7 +9,8 @@ struct SweepSettings: Sendable {
     OptionTable.Option("input", value: "FILE", help: "Store this file; default: a generated corpus."),
     OptionTable.Option(
       "corpus", value: "KIND",
-      help: "What to generate: 'compressible' (default; text-like and binary-like) or 'mixed' (a third incompressible)."
+      help:
+        "What to generate: 'compressible' (default; text-like and binary-like) or 'mixed' (a third incompressible), or 'incompressible'."
     ),
     OptionTable.Option("size", value: "SIZE", help: "Bytes to generate; default 1GiB."),
   ]).adding(BenchSettings.table)
