@@ -55,7 +55,7 @@ struct StagedContent: Sendable {
   /// One piece that is not going to be in the tree.
   init(copying bytes: RawSpan, inTransit quota: StagingQuota) throws(StagingError) {
     overflowed = nil
-    let charge = try quota.charge(StagedContent.chargedByteCount(bytes.byteCount))
+    let charge = try quota.charge(StagedContent.chargedByteCount(bytes.byteCount), isInTransit: true)
     var copy: [UInt8] = []
     copy.reserveCapacity(bytes.byteCount)
     copy.append(bytes)

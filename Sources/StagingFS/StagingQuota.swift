@@ -34,8 +34,15 @@ final class StagingQuota: Sendable {
 
   /// Charges `byteCount` bytes.
   /// - Throws: `.quotaExceeded`; then nothing is charged.
-  func charge(_ byteCount: Int, isChunk: Bool = false) throws(StagingError) -> Charge {
-    let limit = isChunk ? contentLimitByteCount : limitByteCount
+  /// - Parameters:
+  ///   - isChunk: whether the bytes of files are in it.
+  ///   - isInTransit: whether they are on their way to the store: these may take half of what files leave free, so that there
+  ///     is always room for names.
+  func charge(
+    _ byteCount: Int, isChunk: Bool = false, isInTransit: Bool = false
+  ) throws(StagingError) -> Charge {
+    let transitLimit = contentLimitByteCount + (limitByteCount - contentLimitByteCount) / 2
+    let limit = isChunk ? contentLimitByteCount : isInTransit ? transitLimit : limitByteCount
     var before = used.load(ordering: .relaxed)
     while true {
       guard byteCount <= limit - before else {
