@@ -289,6 +289,7 @@ final class OverflowPut {
   func add(_ bytes: RawSpan) throws(StagingError) {
     var done = 0
     var stepByteCount = OverflowPut.stepByteCounts.upperBound
+    var waitCount = 0
     while done < bytes.byteCount {
       let step = bytes.extracting(done..<min(done + stepByteCount, bytes.byteCount))
       let takenByteCount = feed.takenByteCount
@@ -302,11 +303,13 @@ final class OverflowPut {
           stepByteCount /= 2
           continue
         }
-        // All the room is that of others, on the way to the store as well.
-        let isTaken: Void? = transit.wait(seconds: OverflowPut.patienceSeconds) { transit in
+        // All the room is that of others, on the way to the store as well; or of a piece that was taken and is about to go,
+        // of which nobody tells: so it is looked for again after a while.
+        let isTaken: Void? = transit.wait(seconds: OverflowPut.patienceSeconds / 100) { transit in
           transit.takenByteCount > takenOfAll ? () : nil
         }
-        if isTaken == nil { throw error }
+        waitCount = isTaken == nil ? waitCount + 1 : 0
+        if waitCount > 100 { throw error }
       }
     }
   }

@@ -138,7 +138,7 @@ import Testing
     let small = try StagingCommitTests.makeStore(directory.path(of: "small"), memoryByteCount: 8 << 20)
     let staging = try StagingFileSystem(quota: 40 << 20)
     for number in 0..<9 { try staging.write(noise(4 << 20, seed: UInt64(number)), to: StagingPath("/\(number)")) }
-    try staging.write([UInt8](repeating: 1, count: staging.statistics().freeByteCount - 8000), to: "/rest")
+    try staging.write([UInt8](repeating: 1, count: staging.statistics().freeByteCount - 16_000), to: "/rest")
     try staging.commit(into: small)
     #expect(try small.statistics().fileCount == 10)
     let copy = try StagingFileSystem(quota: 41 << 20)
