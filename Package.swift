@@ -29,6 +29,7 @@ let package = Package(
   products: [
     .library(name: "SegmentStore", targets: ["SegmentStore"]),
     .library(name: "ChunkStore", targets: ["ChunkStore"]),
+    .library(name: "StagingFS", targets: ["StagingFS"]),
     .executable(name: "pfs", targets: ["pfs"]),
     .executable(name: "pfs-bench", targets: ["pfs-bench"]),
     // Loaded before libc, it makes system calls fail; pfs-bench and the tests find it beside themselves.
@@ -64,16 +65,19 @@ let package = Package(
 
     // Typed structures in mapped chunks.
     layer("ChunkStore", ["StorageIO", "LMDB", "Codecs"]),
+    // A staging tree in memory above it.
+    layer("StagingFS", ["SegmentStore", "StorageIO", "CommandSupport"]),
 
     // The commands.
     layer("CommandSupport", []),
     .executableTarget(
-      name: "pfs", dependencies: ["SegmentStore", "StorageIO", "CommandSupport", "Console", "YAML"],
+      name: "pfs", dependencies: ["SegmentStore", "StagingFS", "StorageIO", "CommandSupport", "Console", "YAML"],
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "pfs-bench",
       dependencies: [
-        "SegmentStore", "ChunkStore", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO", "Mutants",
+        "SegmentStore", "StagingFS", "ChunkStore", "CommandSupport", "Console", "Codecs", "FaultyDisk", "StorageIO",
+        "Mutants",
       ],
       swiftSettings: swiftSettings),
 
@@ -86,6 +90,11 @@ let package = Package(
       // Nothing of Swift: the library is loaded into programs that have their own.
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-nostartfiles"])]),
 
+    // The examples of the documentation, which the tests run.
+    .executableTarget(
+      name: "etl-staging", dependencies: ["SegmentStore", "StagingFS"], path: "Examples/etl-staging",
+      swiftSettings: swiftSettings),
+
     // The promises.
     .target(name: "TestSupport", dependencies: ["SegmentStore"], path: "Tests/TestSupport"),
     tests("StorageIOTests", ["StorageIO", "TestSupport"]),
@@ -95,7 +104,8 @@ let package = Package(
     tests("CommandSupportTests", ["CommandSupport"]),
     tests("SegmentStoreTests", ["SegmentStore", "StorageIO", "LMDB", "Codecs", "TestSupport"]),
     tests("ChunkStoreTests", ["ChunkStore", "StorageIO", "LMDB", "TestSupport"]),
-    tests("CommandTests", ["pfs", "pfs-bench", "SegmentStore", "ChunkStore", "TestSupport"]),
+    tests("StagingFSTests", ["StagingFS", "SegmentStore", "StorageIO", "TestSupport"]),
+    tests("CommandTests", ["pfs", "pfs-bench", "etl-staging", "SegmentStore", "ChunkStore", "TestSupport"]),
   ]
 )
 

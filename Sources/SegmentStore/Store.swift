@@ -250,7 +250,8 @@ public final class Store: Sendable {
 
   func batchPartCount(partByteCount: Int, scratchByteCount: Int) throws(StoreError) -> Int {
     try MemoryPlan.batchPartCount(
-      partByteCount: partByteCount, scratchByteCount: scratchByteCount, limitByteCount: budget.limitByteCount,
+      partByteCount: partByteCount, scratchByteCount: scratchByteCount,
+      limitByteCount: budget.limitByteCount - budget.reservedByteCount,
       workerCount: workers.workerCount, wantedWorkerCount: configuration.wantedWorkerCount)
   }
 

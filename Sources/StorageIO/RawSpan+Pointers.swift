@@ -78,4 +78,20 @@ extension Array<UInt8> {
   @inlinable public func withRawSpan<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
     try body(unsafe span.bytes)
   }
+
+  /// Calls `body` with the bytes of this array, for writing.
+  public mutating func withMutableRawSpan<R, E: Error>(
+    _ body: (inout MutableRawSpan) throws(E) -> R
+  ) throws(E) -> R {
+    var elements = mutableSpan
+    // Safe: every value of a byte is a value of the element.
+    var bytes = unsafe elements.mutableBytes
+    return try body(&bytes)
+  }
+
+  /// Adds a copy of `bytes` to the end.
+  public mutating func append(_ bytes: RawSpan) {
+    // Safe: the buffer is exactly the span, which outlives the call.
+    unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
+  }
 }

@@ -11,6 +11,8 @@ protocol Command: Sendable {
   static var mayEndAtOnce: Bool { get }
   /// Whether it moves bytes for so long that a bar is of use.
   static var showsProgress: Bool { get }
+  /// Whether, in the shell, the next line is read only when it has ended.
+  static var isDoneInOrder: Bool { get }
   /// Whether it needs a store, and so the settings that say where.
   static var needsSettings: Bool { get }
 
@@ -25,6 +27,7 @@ protocol Command: Sendable {
 extension Command {
   static var mayEndAtOnce: Bool { false }
   static var showsProgress: Bool { false }
+  static var isDoneInOrder: Bool { false }
   static var needsSettings: Bool { true }
 }
 
@@ -38,7 +41,7 @@ enum Commands {
   ]
 
   /// What pfs has a process of its own do.
-  private static let hidden: [any Command.Type] = [VerifyIndexCommand.self]
+  private static let hidden: [any Command.Type] = [VerifyIndexCommand.self, StageCommand.self]
 
   /// Those that later versions have.
   private static let laterNames = ["completion"]

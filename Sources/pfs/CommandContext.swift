@@ -14,6 +14,8 @@ struct CommandContext: Sendable {
   let terminal: Terminal
   /// Whether other commands run beside this one, and standard input is theirs too.
   let isInShell: Bool
+  /// What the commands of a shell collect in memory; nil outside of one.
+  var staging: ShellStaging?
 
   /// Runs `command` to its end and reports what went wrong.
   func run(_ command: some Command) -> ExitStatus {

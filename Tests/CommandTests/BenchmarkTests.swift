@@ -135,6 +135,20 @@ import Testing
     }
   }
 
+  @Test("staging measures without its peer, and says that it is missing")
+  func staging() throws {
+    try Sandbox.use { sandbox in
+      let figures = try figures(
+        of: "staging", sandbox, "--large", "2MiB", "--threads", "2", "--runs", "1", "--python", "/nowhere/python")
+      #expect(figures.count == 21)
+      for (name, figure) in figures {
+        #expect((figure["runs"] as? [Any])?.count == 1, "\(name)")
+        let skipped = figure["skipped"] as? String
+        #expect(skipped?.contains("D-MemFS") == (name == "copying_write" ? nil : true), "\(name)")
+      }
+    }
+  }
+
   @Test("churn measures deletes, disk space, compaction and latencies, and leaves nothing behind")
   func churn() throws {
     try Sandbox.use { sandbox in

@@ -21,4 +21,7 @@ public enum GetTarget: Sendable {
   case entry([UInt8], in: Directory, replacing: Bool)
   /// A pipe or terminal: bytes in order, each part verified before it is written.
   case stream(File)
+  /// The caller, who is lent the bytes in order, piece by piece, each verified. It must not wait for an operation of the
+  /// store.
+  case receiver(@Sendable (RawSpan) throws(StoreError) -> Void)
 }

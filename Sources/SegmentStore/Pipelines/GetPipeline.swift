@@ -17,8 +17,11 @@ struct GetPipeline {
     let plan = try GetPlan(id, entry.manifest, options, store)
     switch target {
     case .stream(let stream):
-      if options.resumes { throw StoreError(.invalidArgument, "what was written to a stream cannot be gone on with") }
-      return try restore(plan, toStream: stream)
+      return try restore(plan) { (lease, range) throws(StoreError) in try write(lease, range, toStream: stream) }
+    case .receiver(let receive):
+      return try restore(plan) { (lease, range) throws(StoreError) in
+        try lease.region.withBytes(range) { (bytes) throws(StoreError) in try receive(bytes) }
+      }
     case .file(let path, let replacing):
       let directory = try translatingUser { () throws(SystemCallFailure) in try Directory.open(path.parent) }
       return try restore(plan, toFile: path.lastComponent, directory, replacing)
@@ -83,15 +86,18 @@ struct GetPipeline {
     return report
   }
 
-  /// This thread writes the batches in order, each when it is verified.
-  private func restore(_ plan: GetPlan, toStream stream: File) throws(StoreError) -> LossReport {
+  /// This thread hands the batches to `write` in order, each when it is verified.
+  private func restore(
+    _ plan: GetPlan, inOrder write: (MemoryLease, Range<Int>) throws(StoreError) -> Void
+  ) throws(StoreError) -> LossReport {
+    if options.resumes { throw StoreError(.invalidArgument, "what was written to a stream cannot be gone on with") }
     var report = LossReport()
     try forEachBatch(plan) { (batch, lease, tools) throws(StoreError) in
       (batch, lease, try batch.decode(into: lease, tools).losses)
     } collect: { (batch, lease, losses) throws(StoreError) in
       for loss in losses { report.add(loss) }
       if report.isEmpty || options.salvages {
-        try write(lease, batch.wantedRangeInLease, toStream: stream)
+        try write(lease, batch.wantedRangeInLease)
       }
       progress(batch.wantedByteCount)
     }

@@ -32,7 +32,7 @@ struct StoredPart: Sendable {
 /// What a worker does with a batch: read -> hash -> encode -> append, and where that is asked for, verify.
 struct PutBatchWork: Sendable {
   let batch: PutBatch
-  let file: File
+  let source: SourceReading
   let session: WriterSession
   let options: PutOptions
   let zeroDigests: ZeroDigests
@@ -43,7 +43,7 @@ struct PutBatchWork: Sendable {
   ///   when it is to be verified; nil for a batch of holes, which needs none.
   func run(_ lease: MemoryLease?, _ tools: WorkerPool.Tools) throws(StoreError) -> [StoredPart] {
     guard let lease else { return try appendHoles(0..<batch.partCount) }
-    if !batch.isRead { try SourceReading(file).read(batch, into: lease.region) }
+    if !batch.isRead { try source.read(batch, into: lease.region) }
     let encoder = PayloadEncoder(options, partByteCount: batch.partByteCount, lease, behind: batch.byteCount)
     let stored = try lease.region.withBytes(0..<batch.byteCount) { (raw) throws(StoreError) in
       let digests = MD5.digests(of: batch.dataParts.map(batch.byteRange(ofPart:)), in: raw)
@@ -110,11 +110,11 @@ struct PutBatchWork: Sendable {
   }
 }
 
-/// Reads parts of a file that must not change meanwhile.
+/// Reads parts of a source that must not change meanwhile.
 struct SourceReading: Sendable {
-  private let file: File
+  private let bytes: SourceBytes
 
-  init(_ file: File) { self.file = file }
+  init(_ bytes: SourceBytes) { self.bytes = bytes }
 
   /// Reads the data of a batch, each part to its place; neighbours in one call.
   func read(_ batch: PutBatch, into region: MemoryRegion) throws(StoreError) {
@@ -128,12 +128,20 @@ struct SourceReading: Sendable {
   /// Reads `ranges`, which count from `start`, to the same places of the region.
   func read(_ ranges: [Range<Int>], of start: Int, into region: MemoryRegion) throws(StoreError) {
     for range in ranges {
-      let count = try region.withMutableBytes(range) { (bytes) throws(StoreError) in
-        do throws(SystemCallFailure) { return try file.read(into: &bytes, at: start + range.lowerBound) } catch {
-          throw StoreError(user: error)
+      switch bytes {
+      case .file(let file):
+        let count = try region.withMutableBytes(range) { (bytes) throws(StoreError) in
+          do throws(SystemCallFailure) { return try file.read(into: &bytes, at: start + range.lowerBound) } catch {
+            throw StoreError(user: error)
+          }
         }
+        if count < range.count { throw OpenPutSource.changed(file) }
+      case .memory(let source):
+        let wanted = (start + range.lowerBound)..<(start + range.upperBound)
+        try region.withMutableBytes(range) { (bytes) throws(StoreError) in try source.read(wanted, &bytes) }
+      case .feed:
+        preconditionFailure("bytes that are read in order are in the lease already")
       }
-      if count < range.count { throw OpenPutSource.changed(file) }
     }
   }
 

@@ -47,12 +47,49 @@ public final class PutGroup: Sendable {
     ).run(source).id
   }
 
+  /// Stores many files, several at a time, that become visible with the others.
+  /// - Throws: As the other, of the first file that cannot be stored. What was stored until then stays in the group: roll it
+  ///   back.
+  public func put(
+    all files: [(source: PutSource, name: FileName)], _ options: PutOptions = PutOptions(),
+    cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
+  ) throws(StoreError) {
+    let (store, session) = (store, try store.writerSession())
+    do throws(StoreError) {
+      _ = try ParallelFiles<(id: FileID, source: PutSource, name: FileName)>(cancellation: cancellation).run(
+        produce: {
+          (handOver: ((id: FileID, source: PutSource, name: FileName)) throws(StoreError) -> Void) throws(StoreError) in
+          var ids = FileIDRange(session)
+          for (source, name) in files { try handOver((try ids.next(), source, name)) }
+          try ids.giveBack()
+        },
+        isFatal: { _ in true },
+        work: { (file: (id: FileID, source: PutSource, name: FileName)) throws(StoreError) in
+          let put = PutPipeline(
+            store: store, session: session, name: file.name, options: options, group: self,
+            cancellation: cancellation, progress: progress)
+          _ = try put.run(file.source, as: file.id)
+        },
+        failed: { (_, _) in })
+    } catch {
+      try cancellation.check()
+      throw error
+    }
+  }
+
   /// Makes all files visible at once. No put of the group may run; afterwards the group is empty.
   /// - Returns: Their ids, in order.
   /// - Throws: `.noSpace`, `.cancelled`, `.io`: none is visible, and the group is as it was. `.durabilityUnknown`: the
   ///   next open shows all or none.
   public func publish(cancellation: Cancellation = Cancellation()) throws(StoreError) -> [FileID] {
-    let ids = state.withLock { $0.files.sorted() }
+    try publish(with: [], cancellation: cancellation)
+  }
+
+  /// As ``publish(cancellation:)``, together with the files of other groups of the same store: all of all groups, or none.
+  package func publish(with others: [PutGroup], cancellation: Cancellation) throws(StoreError) -> [FileID] {
+    let groups = [self] + others
+    let ids = groups.flatMap { $0.state.withLock { $0.files } }.sorted()
+    try checkCount(ids.count)
     guard !ids.isEmpty else { return [] }
     try cancellation.check()
     let memory = try store.budget.lease(ids.count * PutGroup.fileByteCount, cancellation)
@@ -73,8 +110,40 @@ public final class PutGroup: Sendable {
           try quota.check(0, journal, index.segments, in: transaction)
         })
     }
-    state.withLock { $0 = State() }
+    for group in groups { group.state.withLock { $0 = State() } }
     return ids
+  }
+
+  /// How many files would be published.
+  package var fileCount: Int { state.withLock { $0.files.count } }
+
+  /// Takes one file out again, which gives its space back; nothing is done if the group does not have it, or no more.
+  package func remove(_ id: FileID) {
+    let isIncluded = state.withLock { state in
+      guard let position = state.files.firstIndex(of: id) else { return false }
+      state.files.remove(at: position)
+      state.begunCount -= 1
+      return true
+    }
+    if isIncluded { rollBack([id]) }
+  }
+
+  /// Hands the bytes `range` of a file of the group, or of one that was published, to `receive`, as
+  /// ``GetTarget/receiver(_:)`` says.
+  package func get(
+    _ id: FileID, _ range: Range<Int>, _ receive: @escaping @Sendable (RawSpan) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    var options = GetOptions()
+    options.byteRange = range
+    guard state.withLock({ $0.files.contains(id) }) else {
+      try store.get(id, to: .receiver(receive), options)
+      return
+    }
+    let index = try store.index
+    let entry = try index.read { (transaction) throws(StoreError) in try index.files.file(id, in: transaction) }
+    guard let entry, entry.state == .writing else { throw StoreError(.notFound, "no file with id \(id)") }
+    let pipeline = GetPipeline(store: store, options: options, cancellation: Cancellation(), progress: { _ in })
+    _ = try pipeline.run(id, entry, to: .receiver(receive))
   }
 
   /// Takes all files out again, which gives their space back. No put of the group may run; afterwards it is empty.
@@ -85,6 +154,10 @@ public final class PutGroup: Sendable {
       defer { state = State() }
       return state.files
     }
+    rollBack(ids)
+  }
+
+  private func rollBack(_ ids: [FileID]) {
     if ids.isEmpty { return }
     do throws(StoreError) {
       let session = try store.writerSession()
@@ -104,12 +177,20 @@ public final class PutGroup: Sendable {
 
   /// Counts a put that begins; ``add(_:)`` or ``abandon()`` ends it.
   func begin() throws(StoreError) {
-    let maximum = maximumFileCount
-    let isFull = state.withLock { state in
-      if state.begunCount < maximum { state.begunCount += 1; return false }
-      return true
+    let count = state.withLock { state in
+      state.begunCount += 1
+      return state.begunCount
     }
-    guard isFull else { return }
+    do throws(StoreError) { try checkCount(count) } catch {
+      abandon()
+      throw error
+    }
+  }
+
+  /// Throws when so many files cannot be published together.
+  private func checkCount(_ count: Int) throws(StoreError) {
+    let maximum = maximumFileCount
+    if count <= maximum { return }
     if store.budget.unreservedByteCount / PutGroup.fileByteCount > maximum {
       throw StoreError(
         .invalidArgument, "more than \(maximum) files in one batch: its commit record must fit into a segment",

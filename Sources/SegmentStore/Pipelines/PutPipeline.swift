@@ -99,17 +99,20 @@ struct PutPipeline {
   private func storeParts(_ source: OpenPutSource, _ plan: PutPlan, _ put: inout PutState) throws(StoreError) {
     let window = BatchWindow<[StoredPart]>(workers: store.workers, budget: store.budget)
     defer { window.drain() }
-    var layout = SourceLayout(source.file, byteCount: plan.byteCount ?? 0, partByteCount: plan.partByteCount)
+    var layout = SourceLayout(source.bytes.file, byteCount: plan.byteCount ?? 0, partByteCount: plan.partByteCount)
     var wantsMore = true
     while true {
       try cancellation.check()
       // Nobody should wait for memory that waits for somebody's pipe.
-      if wantsMore && window.isEmpty { try source.waitReadable(cancellation) }
-      if wantsMore, window.hasRoom, let batch = try holeBatch(plan, &layout, &put) {
+      if wantsMore && window.isEmpty {
+        try source.waitReadable(partByteCount: plan.partByteCount, cancellation)
+      }
+      let takesMore = wantsMore && window.hasRoom && source.isReadable(partByteCount: plan.partByteCount)
+      if takesMore, let batch = try holeBatch(plan, &layout, &put) {
         let work = work(on: batch, source)
         try window.submit { (tools) throws(StoreError) in try work.run(nil, tools) }
         wantsMore = !batch.isLast
-      } else if wantsMore, window.hasRoom,
+      } else if takesMore,
         let lease = try window.lease(plan.leaseByteCount(from: put.nextPartNumber), cancellation)
       {
         if let batch = try readBatch(source, plan, &layout, lease, &put) {
@@ -131,7 +134,8 @@ struct PutPipeline {
 
   private func work(on batch: PutBatch, _ source: OpenPutSource) -> PutBatchWork {
     PutBatchWork(
-      batch: batch, file: source.file, session: session, options: options, zeroDigests: store.zeroDigests,
+      batch: batch, source: SourceReading(source.bytes), session: session, options: options,
+      zeroDigests: store.zeroDigests,
       reader: store.reader, progress: progress)
   }
 
@@ -162,9 +166,26 @@ struct PutPipeline {
       let dataParts = try layout.dataParts(in: numbers).map { $0 - first }
       return try put.nextBatch(byteCount: end - start, dataParts: dataParts, isLast: end == byteCount)
     }
-    let byteCount = try readStream(source.file, lease, capacity)
+    if case .feed(let feed) = source.bytes { return try readFeed(feed, plan, lease, &put) }
+    guard let stream = source.bytes.file else { return nil }
+    let byteCount = try readStream(stream, lease, capacity)
     guard byteCount > 0 else { return nil }
     return try put.nextBatch(byteCount: byteCount, dataParts: nil, isLast: byteCount < capacity)
+  }
+
+  /// Whole parts of what is there, or all at the end.
+  private func readFeed(
+    _ feed: any ByteFeed, _ plan: PutPlan, _ lease: MemoryLease, _ put: inout PutState
+  ) throws(StoreError) -> PutBatch? {
+    let ready = feed.ready
+    let capacity = plan.batchPartCount * plan.partByteCount
+    let byteCount =
+      ready.isLast && ready.byteCount <= capacity
+      ? ready.byteCount : min(capacity, ready.byteCount / plan.partByteCount * plan.partByteCount)
+    guard byteCount > 0 else { return nil }
+    try lease.region.withMutableBytes(0..<byteCount) { (bytes) throws(StoreError) in try feed.take(into: &bytes) }
+    return try put.nextBatch(
+      byteCount: byteCount, dataParts: nil, isLast: ready.isLast && byteCount == ready.byteCount)
   }
 
   private func readStream(_ file: File, _ lease: MemoryLease, _ capacity: Int) throws(StoreError) -> Int {

@@ -21,7 +21,7 @@ struct PutPlan: Sendable {
           + describe(largest))
     }
     try options.checkLevel()
-    byteCount = source.status?.byteCount
+    byteCount = source.byteCount
     let scratchByteCount =
       store.writeScratchByteCount(partByteCount: partByteCount)
       + options.workspaceByteCount(partByteCount: partByteCount) + (options.verifies ? partByteCount : 0)

@@ -120,8 +120,8 @@ struct PutState {
   func manifest() -> Manifest {
     Manifest(
       byteCount: byteCount, storedByteCount: storedByteCount, createdNanoseconds: createdNanoseconds,
-      modifiedNanoseconds: source.status?.modifiedNanoseconds ?? createdNanoseconds,
-      mode: source.status?.mode ?? 0o600, partByteCount: plan.partByteCount, partCount: partCount,
+      modifiedNanoseconds: source.modifiedNanoseconds ?? createdNanoseconds,
+      mode: source.mode, partByteCount: plan.partByteCount, partCount: partCount,
       etagDigest: etag.finish(), name: name, extents: extents)
   }
 

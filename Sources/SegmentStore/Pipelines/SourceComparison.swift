@@ -19,7 +19,7 @@ struct SourceComparison {
     let batchPartCount = try store.batchPartCount(partByteCount: manifest.longestPartByteCount, scratchByteCount: 0)
     let window = BatchWindow<Bool>(workers: store.workers, budget: store.budget)
     defer { window.drain() }
-    var layout = SourceLayout(source.file, byteCount: manifest.byteCount, partByteCount: partByteCount)
+    var layout = SourceLayout(source.bytes.file, byteCount: manifest.byteCount, partByteCount: partByteCount)
     var next = 0
     while true {
       try cancellation.check()
@@ -37,9 +37,9 @@ struct SourceComparison {
         let lease = holeCount > 0 ? nil : try window.lease(bytes, cancellation)
         if holeCount > 0 || lease != nil {
           next = numbers.upperBound
-          let (file, zeroDigests, progress) = (source.file, store.zeroDigests, progress)
+          let (bytes, zeroDigests, progress) = (source.bytes, store.zeroDigests, progress)
           try window.submit { (_) throws(StoreError) in
-            let isSame = try batch.matches(file, lease?.region, zeroDigests)
+            let isSame = try batch.matches(bytes, lease?.region, zeroDigests)
             progress(batch.byteCount)
             return isSame
           }
@@ -69,11 +69,11 @@ private struct ComparedBatch: Sendable {
   var byteCount: Int { (ranges.last?.upperBound ?? 0) - start }
 
   /// - Parameter region: for the bytes; nil when all are holes.
-  func matches(_ file: File, _ region: MemoryRegion?, _ zeroDigests: ZeroDigests) throws(StoreError) -> Bool {
+  func matches(_ bytes: SourceBytes, _ region: MemoryRegion?, _ zeroDigests: ZeroDigests) throws(StoreError) -> Bool {
     let places = dataIndices.map { (ranges[$0].lowerBound - start)..<(ranges[$0].upperBound - start) }
     var digests: [MD5Digest] = []
     if let region {
-      try SourceReading(file).read(places, of: start, into: region)
+      try SourceReading(bytes).read(places, of: start, into: region)
       digests = region.withBytes(0..<byteCount) { MD5.digests(of: places, in: $0) }
     }
     var found = ranges.map { zeroDigests.digest(of: $0.count) }

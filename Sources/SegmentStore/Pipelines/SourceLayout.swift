@@ -4,14 +4,16 @@ import StorageIO
 ///
 /// A hole reads as zeros; so what lies wholly in one is neither read nor hashed.
 struct SourceLayout {
-  private let file: File
+  private let file: File?
   private let byteCount: Int
   private let partByteCount: Int
   /// The data found last. Between the part asked for last and its start there are only holes.
   private var data = 0..<0
 
-  /// - Parameter byteCount: Of the source; 0 for a stream, which has no holes.
-  init(_ file: File, byteCount: Int, partByteCount: Int) {
+  /// - Parameters:
+  ///   - file: Nil for bytes in memory, which have no holes.
+  ///   - byteCount: Of the source; 0 for a stream, which has none either.
+  init(_ file: File?, byteCount: Int, partByteCount: Int) {
     self.file = file
     self.byteCount = byteCount
     self.partByteCount = partByteCount
@@ -40,6 +42,10 @@ struct SourceLayout {
   }
 
   private mutating func find(from offset: Int) throws(StoreError) {
+    guard let file else {
+      data = offset..<Int.max
+      return
+    }
     do throws(SystemCallFailure) {
       if let start = try file.nextData(from: offset) {
         data = start..<max(start + 1, try file.nextHole(from: start))

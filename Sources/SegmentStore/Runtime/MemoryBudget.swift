@@ -15,6 +15,7 @@ final class MemoryBudget: Sendable {
     var nextTicket: UInt64 = 0
     var peakByteCount = 0
     var setAsideByteCount = 0
+    var reservedByteCount = 0
 
     var keptByteCount: Int { kept.reduce(0) { $0 + $1.byteCount } }
   }
@@ -38,9 +39,11 @@ final class MemoryBudget: Sendable {
 
   /// Waits for `byteCount` bytes. The caller must hold no lease.
   /// - Parameter byteCount: at most the limit; the plan of an operation sees to that.
-  /// - Throws: `.cancelled`, noticed ten times a second; `.io` when the system has no memory.
+  /// - Throws: `.cancelled`, noticed ten times a second; `.io` when the system has no memory; `.memoryLimitTooSmall` when
+  ///   so much was reserved since the operation was planned that there can never be room.
   func lease(_ byteCount: Int, _ cancellation: Cancellation = Cancellation()) throws(StoreError) -> MemoryLease {
     precondition(byteCount <= limitByteCount, "\(byteCount) bytes wanted of \(limitByteCount)")
+    guard byteCount <= unreservedByteCount else { throw MemoryPlan.tooSmall(unreservedByteCount, byteCount) }
     let ticket = state.withLock { state in
       state.nextTicket += 1
       state.queue.append(state.nextTicket)
@@ -83,6 +86,50 @@ final class MemoryBudget: Sendable {
     }
   }
 
+  /// Takes `byteCount` bytes for somebody who keeps them long and is no operation; waits for its turn, as a lease does.
+  /// - Returns: Nil when it would be more than ``reservableByteCount(leaving:)``.
+  func reserve(_ byteCount: Int, leaving smallestByteCount: Int) -> MemoryReservation? {
+    let ticket = state.withLock { state -> UInt64? in
+      guard byteCount <= reservableByteCount(state, smallestByteCount) else { return nil }
+      state.setAsideByteCount += byteCount
+      state.reservedByteCount += byteCount
+      state.nextTicket += 1
+      state.queue.append(state.nextTicket)
+      return state.nextTicket
+    }
+    guard let ticket else { return nil }
+    state.wait { state -> Void? in
+      guard state.queue.first == ticket, hasRoom(for: byteCount, state) else { return nil }
+      state.queue.removeFirst()
+      state.leasedByteCount += byteCount
+      dropKept(&state)
+      return ()
+    }
+    return MemoryReservation(self, byteCount)
+  }
+
+  /// What can be reserved. At least as much remains for operations: those that were planned before hold no more than that at
+  /// a time.
+  func reservableByteCount(leaving smallestByteCount: Int) -> Int {
+    state.withLock { reservableByteCount($0, smallestByteCount) }
+  }
+
+  private func reservableByteCount(_ state: State, _ smallestByteCount: Int) -> Int {
+    let unreserved = limitByteCount - state.setAsideByteCount
+    return max(0, min(unreserved / 2, unreserved - smallestByteCount))
+  }
+
+  /// Of what was set aside, what was reserved.
+  var reservedByteCount: Int { state.withLock { $0.reservedByteCount } }
+
+  fileprivate func endReservation(_ byteCount: Int) {
+    state.withLock { state in
+      state.setAsideByteCount -= byteCount
+      state.reservedByteCount -= byteCount
+      state.leasedByteCount -= byteCount
+    }
+  }
+
   fileprivate func giveBack(_ region: MemoryRegion) {
     state.withLock { state in
       state.leasedByteCount -= region.byteCount
@@ -97,11 +144,15 @@ final class MemoryBudget: Sendable {
     if let position = state.kept.firstIndex(where: { $0.byteCount == byteCount }) {
       region = state.kept.remove(at: position)
     }
+    dropKept(&state)
+    return region
+  }
+
+  private func dropKept(_ state: inout State) {
     while !state.kept.isEmpty && state.leasedByteCount + state.keptByteCount > limitByteCount {
       state.kept.removeFirst()
     }
     state.peakByteCount = max(state.peakByteCount, state.leasedByteCount + state.keptByteCount)
-    return region
   }
 
   private func makeLease(_ byteCount: Int, _ kept: MemoryRegion?) throws(StoreError) -> MemoryLease {
@@ -126,4 +177,35 @@ final class MemoryLease: Sendable {
   }
 
   deinit { budget.giveBack(region) }
+}
+
+/// Memory of a store that somebody else uses as long as this lives: a staging tree.
+package final class MemoryReservation: Sendable {
+  package let byteCount: Int
+  private let budget: MemoryBudget
+
+  fileprivate init(_ budget: MemoryBudget, _ byteCount: Int) {
+    self.budget = budget
+    self.byteCount = byteCount
+  }
+
+  deinit { budget.endReservation(byteCount) }
+}
+
+extension Store {
+  /// Takes `byteCount` bytes from what the operations of this process may use; waits for memory that is in use.
+  /// - Returns: Nil when the store can spare ``reservableMemoryByteCount`` only.
+  package func reserveMemory(_ byteCount: Int) -> MemoryReservation? {
+    budget.reserve(byteCount, leaving: smallestMemoryByteCount)
+  }
+
+  /// The most that a staging tree can take of the memory limit now.
+  public var reservableMemoryByteCount: Int { budget.reservableByteCount(leaving: smallestMemoryByteCount) }
+
+  /// What a batch of one part takes.
+  private var smallestMemoryByteCount: Int {
+    let partByteCount = superblock.partByteCount
+    return partByteCount + PutOptions().workspaceByteCount(partByteCount: partByteCount)
+      + writeScratchByteCount(partByteCount: partByteCount)
+  }
 }

@@ -67,15 +67,12 @@ private struct TreePut {
     }
     return try files.run(
       produce: { (handOver: (TreeFile) throws(StoreError) -> Void) throws(StoreError) in
-        // Taken by the dozen, each commit of the index for many files; a tree is one put, and its files begin together.
-        var ids: Range<UInt64> = 0..<0
+        // A tree is one put, and its files begin together.
+        var ids = FileIDRange(session)
         try walk.run(root, prefix.bytes) { (path, name) throws(StoreError) in
-          if ids.isEmpty { ids = try session.identifiers.takeFiles(treeRangeFileCount, through: session.perform) }
-          let id = FileID(rawValue: ids.lowerBound)
-          ids = (ids.lowerBound + 1)..<ids.upperBound
-          try handOver(TreeFile(id: id, path: path, name: name))
+          try handOver(TreeFile(id: try ids.next(), path: path, name: name))
         }
-        try session.identifiers.giveBackFiles(ids, through: session.perform)
+        try ids.giveBack()
       },
       isFatal: { group != nil || $0.stopsEverything },
       work: { (file: TreeFile) throws(StoreError) in
@@ -88,7 +85,25 @@ private struct TreePut {
   }
 }
 
-private let treeRangeFileCount = 64
+/// Ids for many files, taken by the dozen: each commit of the index for several of them.
+struct FileIDRange {
+  private static let fileCount = 64
+  private let session: WriterSession
+  private var ids: Range<UInt64> = 0..<0
+
+  init(_ session: WriterSession) { self.session = session }
+
+  mutating func next() throws(StoreError) -> FileID {
+    if ids.isEmpty { ids = try session.identifiers.takeFiles(FileIDRange.fileCount, through: session.perform) }
+    defer { ids = (ids.lowerBound + 1)..<ids.upperBound }
+    return FileID(rawValue: ids.lowerBound)
+  }
+
+  /// Gives those back that were not needed.
+  func giveBack() throws(StoreError) {
+    try session.identifiers.giveBackFiles(ids, through: session.perform)
+  }
+}
 
 /// A file that a walk found, and the name it is to be stored under.
 private struct TreeFile: Sendable {

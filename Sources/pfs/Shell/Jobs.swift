@@ -28,6 +28,7 @@ final class Jobs: Sendable {
   private let context: CommandContext
   private let isInteractive: Bool
   private let state = Monitor(State())
+  private let staging = ShellStaging()
 
   init(_ context: CommandContext, isInteractive: Bool) {
     self.context = context
@@ -47,8 +48,9 @@ final class Jobs: Sendable {
     let jobContext = CommandContext(
       settings: settings, stores: context.stores,
       output: Output(context.terminal, commandName: type.name, style), progress: TransferProgress(),
-      cancellation: Cancellation(), interruption: context.interruption, terminal: context.terminal, isInShell: true)
-    let isForeground = type.mayEndAtOnce || !isInteractive
+      cancellation: Cancellation(), interruption: context.interruption, terminal: context.terminal, isInShell: true,
+      staging: staging)
+    let isForeground = type.mayEndAtOnce || type.isDoneInOrder || !isInteractive
     let job = state.wait { state -> Job? in
       guard state.running.count < Jobs.runningLimit else { return nil }
       state.lastNumber += 1

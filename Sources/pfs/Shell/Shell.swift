@@ -96,7 +96,9 @@ struct Shell {
       throw CommandError(error.status, error.message.map { "\(type.name): \($0)" }, advice: error.advice)
     }
     let job = try jobs.start(command, line, context.settings.style.adding(options))
-    if type.showsProgress {
+    if type.isDoneInOrder {
+      _ = jobs.wait(forNumber: job.number)
+    } else if type.showsProgress {
       // So that a list on the next line shows it.
       jobs.wait(for: job, timeoutSeconds: Shell.startTimeoutSeconds, orUnderWay: true)
     } else if type.mayEndAtOnce, input.isInteractive {

@@ -4,7 +4,7 @@ import CommandSupport
 enum ShellHelp {
   static let commands: [any Command.Type] = [
     PutCommand.self, GetCommand.self, DeleteCommand.self, ListCommand.self, InfoCommand.self, VerifyCommand.self,
-    StatsCommand.self, HelpCommand.self,
+    StatsCommand.self, StageCommand.self, HelpCommand.self,
   ]
 
   /// What only the shell has.

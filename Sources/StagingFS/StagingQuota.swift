@@ -1,0 +1,123 @@
+import SegmentStore
+import StorageIO
+import Synchronization
+
+/// The account of a staging tree: every byte is charged here before it is allocated, and given back when the last reference
+/// to it goes. The sum of all charges never exceeds the limit.
+final class StagingQuota: Sendable {
+  let limitByteCount: Int
+  /// What the bytes of files may take of it.
+  private let contentLimitByteCount: Int
+  /// Memory of a store that the limit was taken from.
+  private let reservation: MemoryReservation?
+  private let used = Atomic(0)
+  private let chunks = Atomic(0)
+  /// Large pieces that nobody has any more, for the next who wants one: pages that the system has given once need not be
+  /// asked for and cleared again. They stay charged, and go when there is no other room.
+  private let kept = Monitor(KeptPieces())
+
+  private struct KeptPieces {
+    var pieces: [(bytes: [UInt8], charge: Charge)] = []
+    var byteCount = 0
+    var isClosed = false
+  }
+
+  init(limitByteCount: Int, reservation: MemoryReservation? = nil, contentReserveByteCount: Int = 0) {
+    self.limitByteCount = limitByteCount
+    contentLimitByteCount = limitByteCount - contentReserveByteCount
+    self.reservation = reservation
+  }
+
+  var usedByteCount: Int { used.load(ordering: .relaxed) - kept.withLock { $0.byteCount } }
+  var chunkCount: Int { chunks.load(ordering: .relaxed) - kept.withLock { $0.pieces.count } }
+  var availableByteCount: Int { max(0, limitByteCount - usedByteCount) }
+
+  /// Charges `byteCount` bytes.
+  /// - Throws: `.quotaExceeded`; then nothing is charged.
+  /// - Parameters:
+  ///   - isChunk: whether the bytes of files are in it.
+  ///   - isInTransit: whether they are on their way to the store: these may take half of what files leave free, so that there
+  ///     is always room for names.
+  func charge(
+    _ byteCount: Int, isChunk: Bool = false, isInTransit: Bool = false
+  ) throws(StagingError) -> Charge {
+    let transitLimit = contentLimitByteCount + (limitByteCount - contentLimitByteCount) / 2
+    let limit = isChunk ? contentLimitByteCount : isInTransit ? transitLimit : limitByteCount
+    var before = used.load(ordering: .relaxed)
+    while true {
+      guard byteCount <= limit - before else {
+        // What is kept makes room first.
+        guard dropKept() else { throw exceeded(byteCount, limit - before) }
+        before = used.load(ordering: .relaxed)
+        continue
+      }
+      let (isDone, found) = used.weakCompareExchange(
+        expected: before, desired: before + byteCount, ordering: .relaxed)
+      if isDone { break }
+      before = found
+    }
+    if isChunk { chunks.add(1, ordering: .relaxed) }
+    return Charge(self, byteCount, isChunk: isChunk)
+  }
+
+  // MARK: Kept pieces
+
+  /// An empty array with the room that was charged for it.
+  func takeKept() -> (bytes: [UInt8], charge: Charge)? {
+    kept.withLock { kept in
+      guard let piece = kept.pieces.popLast() else { return nil }
+      kept.byteCount -= piece.charge.byteCount
+      return piece
+    }
+  }
+
+  /// Keeps a piece that nobody else has.
+  func keep(_ bytes: consuming [UInt8], _ charge: Charge) {
+    bytes.removeAll(keepingCapacity: true)
+    let piece = (bytes: bytes, charge: charge)
+    kept.withLock { kept in
+      if kept.isClosed { return }
+      kept.pieces.append(piece)
+      kept.byteCount += charge.byteCount
+    }
+  }
+
+  /// - Returns: Whether there was anything.
+  @discardableResult func dropKept(isLast: Bool = false) -> Bool {
+    let dropped = kept.withLock { kept in
+      defer {
+        kept = KeptPieces()
+        kept.isClosed = isLast
+      }
+      return kept.pieces
+    }
+    return !dropped.isEmpty
+  }
+
+  fileprivate func giveBack(_ byteCount: Int, isChunk: Bool) {
+    used.subtract(byteCount, ordering: .relaxed)
+    if isChunk { chunks.subtract(1, ordering: .relaxed) }
+  }
+
+  private func exceeded(_ byteCount: Int, _ roomByteCount: Int) -> StagingError {
+    let available = max(0, roomByteCount)
+    return StagingError(
+      .quotaExceeded, requested: byteCount, available: available,
+      "the quota of \(limitByteCount) bytes has room for \(available), and \(byteCount) were wanted")
+  }
+}
+
+/// Bytes that are charged as long as this lives. Several may hold one: what they share is charged once.
+final class Charge: Sendable {
+  let byteCount: Int
+  private let quota: StagingQuota
+  private let isChunk: Bool
+
+  fileprivate init(_ quota: StagingQuota, _ byteCount: Int, isChunk: Bool) {
+    self.quota = quota
+    self.byteCount = byteCount
+    self.isChunk = isChunk
+  }
+
+  deinit { quota.giveBack(byteCount, isChunk: isChunk) }
+}

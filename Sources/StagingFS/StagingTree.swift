@@ -1,0 +1,185 @@
+import StorageIO
+
+/// The tree of names. Its one lock is held for looking and linking, never while anybody waits or bytes are copied.
+final class StagingTree {
+  let root: TreeEntry
+  private(set) var fileCount = 0
+  private(set) var directoryCount = 0
+  private let maximumNodeCount: Int
+  private let quota: StagingQuota
+
+  init(maximumNodeCount: Int?, _ quota: StagingQuota) throws(StagingError) {
+    root = try TreeEntry(.directory, name: [], quota)
+    self.maximumNodeCount = maximumNodeCount ?? Int.max
+    self.quota = quota
+  }
+
+  deinit {
+    quota.dropKept(isLast: true)
+    StagingTree.dissolve(root, quota)
+  }
+
+  // MARK: Looking
+
+  func find(_ path: StagingPath) -> TreeEntry? {
+    let bytes = path.bytes
+    if bytes.count == 1 { return root }
+    var entry = root
+    var start = 1
+    while start <= bytes.count {
+      var end = start
+      while end < bytes.count, bytes[end] != StagingPath.slash { end += 1 }
+      guard let child = entry.child(bytes, start..<end) else { return nil }
+      entry = child
+      start = end + 1
+    }
+    return entry
+  }
+
+  func existing(_ path: StagingPath) throws(StagingError) -> TreeEntry {
+    try path.check()
+    guard let entry = find(path) else { throw StagingError(.notFound, "'\(path)': nothing has this path") }
+    return entry
+  }
+
+  func file(_ path: StagingPath) throws(StagingError) -> StagedFile {
+    guard let file = try existing(path).file else { throw StagingError(.isDirectory, "'\(path)': is a directory") }
+    return file
+  }
+
+  func directory(_ path: StagingPath) throws(StagingError) -> TreeEntry {
+    let entry = try existing(path)
+    guard entry.isDirectory else { throw StagingError(.isNotDirectory, "'\(path)': is a file") }
+    return entry
+  }
+
+  /// The directory in which `path` is or could be made.
+  func parent(of path: StagingPath) throws(StagingError) -> TreeEntry {
+    try path.check()
+    guard let entry = find(path.parent) else {
+      throw StagingError(.notFound, "'\(path)': there is no directory '\(path.parent)'")
+    }
+    guard entry.isDirectory else { throw StagingError(.isNotDirectory, "'\(path)': '\(path.parent)' is a file") }
+    return entry
+  }
+
+  func checkAbsent(_ path: StagingPath) throws(StagingError) {
+    if find(path) != nil { throw StagingError(.exists, "'\(path)': is there already") }
+  }
+
+  /// Calls `body` with `entry` and all below it, each directory before what is in it and all in order of names.
+  func forEach<E: Error>(
+    from entry: TreeEntry, at path: StagingPath, _ body: (TreeEntry, StagingPath) throws(E) -> Void
+  ) throws(E) {
+    var stack = [(entry, path)]
+    while let (entry, path) = stack.popLast() {
+      try body(entry, path)
+      guard entry.childCount > 0 else { continue }
+      let prefix = path.isRoot ? [] : path.bytes
+      for child in entry.sortedChildren.reversed() {
+        stack.append((child, StagingPath(normal: prefix + [StagingPath.slash] + child.name)))
+      }
+    }
+  }
+
+  // MARK: Changing
+
+  /// Makes an entry, not yet in its place.
+  func make(_ kind: TreeEntry.Kind, _ name: [UInt8]) throws(StagingError) -> TreeEntry {
+    try TreeEntry(kind, name: name, quota)
+  }
+
+  /// Whether so many entries may be added.
+  func checkRoom(for count: Int) throws(StagingError) {
+    let used = fileCount + directoryCount
+    guard count <= maximumNodeCount - used else {
+      throw StagingError(
+        .nodeLimitExceeded, requested: count, available: max(0, maximumNodeCount - used),
+        "the limit is \(maximumNodeCount) files and directories; there are \(used), and \(count) more were wanted")
+    }
+  }
+
+  /// Puts an entry, with all below it, into a directory that has none of its name.
+  func add(_ entry: TreeEntry, to parent: TreeEntry) {
+    parent.add(entry)
+    count(entry, 1)
+  }
+
+  /// Takes an entry out with all below it. What it holds goes with the last reference to it, outside of the lock.
+  func remove(_ entry: TreeEntry) -> RemovedEntries {
+    entry.parent?.remove(entry)
+    count(entry, -1)
+    return RemovedEntries(top: entry, quota)
+  }
+
+  /// Puts an entry elsewhere, which changes no count.
+  func move(_ entry: TreeEntry, to parent: TreeEntry, name: [UInt8]) throws(StagingError) {
+    let charge = try TreeEntry.nameCharge(name, quota)
+    entry.parent?.remove(entry)
+    entry.rename(to: name, charge)
+    parent.add(entry)
+  }
+
+  /// Makes the directories on the way to `path`, and it, that are missing; all or none.
+  /// - Returns: The directory of that path.
+  func makeDirectories(_ path: StagingPath) throws(StagingError) -> TreeEntry {
+    try path.check()
+    var missing: [[UInt8]] = []
+    var above = path
+    while find(above) == nil {
+      missing.append(above.lastComponent)
+      above = above.parent
+    }
+    var parent = try directory(above)
+    if missing.isEmpty { return parent }
+    try checkRoom(for: missing.count)
+    var made: [TreeEntry] = []
+    for name in missing.reversed() { made.append(try make(.directory, name)) }
+    for entry in made {
+      add(entry, to: parent)
+      parent = entry
+    }
+    return parent
+  }
+
+  private func count(_ top: TreeEntry, _ sign: Int) {
+    var stack = [top]
+    while let entry = stack.popLast() {
+      if entry.isDirectory { directoryCount += sign } else { fileCount += sign }
+      if entry.childCount > 0 { stack += entry.sortedChildren }
+    }
+  }
+
+  fileprivate static func dissolve(_ top: TreeEntry, _ quota: StagingQuota) {
+    var stack = [top]
+    while let entry = stack.popLast() {
+      if let file = entry.file {
+        var content = file.withState { $0.takeContent() }
+        content.recycle(quota)
+      }
+      if entry.childCount == 0 { continue }
+      stack += entry.sortedChildren
+      entry.dropChildren()
+    }
+  }
+}
+
+/// What was taken out of a tree. Its end takes as long as it is large, so it belongs outside of the lock.
+final class RemovedEntries {
+  private let top: TreeEntry
+  private let quota: StagingQuota
+
+  init(top: TreeEntry, _ quota: StagingQuota) {
+    self.top = top
+    self.quota = quota
+  }
+
+  deinit { StagingTree.dissolve(top, quota) }
+}
+
+/// Why a change of the tree could not be made.
+enum TreeFailure: Error {
+  case failed(StagingError)
+  /// Somebody has a file open that has to be free for this; nothing was changed.
+  case busy(StagedFile, StagedFile.Access, StagingPath)
+}

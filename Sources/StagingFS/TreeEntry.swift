@@ -1,0 +1,116 @@
+import StorageIO
+
+/// A file or directory at its place in the tree. Belongs to the tree, and is touched under its lock only.
+final class TreeEntry {
+  enum Kind {
+    case file(StagedFile)
+    case directory
+  }
+
+  let kind: Kind
+  private(set) var name: [UInt8]
+  private(set) weak var parent: TreeEntry?
+  private(set) var modifiedNanoseconds = Clock.wallNanoseconds()
+  let createdNanoseconds: Int64
+  private let charge: Charge
+  private var nameCharge: Charge?
+  /// By the hash of their names; those of one hash are chained.
+  private var children: [UInt64: TreeEntry] = [:]
+  private var nextOfSameHash: TreeEntry?
+  private(set) var childCount = 0
+
+  /// What an entry takes beside the bytes of a file: objects, locks, its place among its siblings, and a name that is not
+  /// long.
+  static let overheadByteCount = 768
+  private static let shortNameByteCount = 48
+
+  /// - Throws: `.quotaExceeded`.
+  init(_ kind: Kind, name: [UInt8], _ quota: StagingQuota) throws(StagingError) {
+    charge = try quota.charge(TreeEntry.overheadByteCount)
+    nameCharge = try TreeEntry.nameCharge(name, quota)
+    self.kind = kind
+    self.name = name
+    createdNanoseconds = modifiedNanoseconds
+  }
+
+  /// For a long name only: so that a rename works when the quota is used up.
+  static func nameCharge(_ name: [UInt8], _ quota: StagingQuota) throws(StagingError) -> Charge? {
+    name.count > shortNameByteCount ? try quota.charge(name.count) : nil
+  }
+
+  var isDirectory: Bool { file == nil }
+
+  var file: StagedFile? {
+    if case .file(let file) = kind { return file }
+    return nil
+  }
+
+  /// In order of their names.
+  var sortedChildren: [TreeEntry] {
+    var all: [TreeEntry] = []
+    all.reserveCapacity(childCount)
+    for first in children.values {
+      var entry: TreeEntry? = first
+      while let found = entry {
+        all.append(found)
+        entry = found.nextOfSameHash
+      }
+    }
+    return all.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+  }
+
+  /// The child whose name is `range` of `bytes`.
+  func child(_ bytes: [UInt8], _ range: Range<Int>) -> TreeEntry? {
+    var entry = children[TreeEntry.hash(bytes, range)]
+    while let found = entry {
+      if found.name.count == range.count, found.name.elementsEqual(bytes[range]) { return found }
+      entry = found.nextOfSameHash
+    }
+    return nil
+  }
+
+  /// Adds an entry whose name no other child has.
+  func add(_ entry: TreeEntry) {
+    let hash = TreeEntry.hash(entry.name, 0..<entry.name.count)
+    entry.nextOfSameHash = children[hash]
+    entry.parent = self
+    children[hash] = entry
+    childCount += 1
+    modifiedNanoseconds = Clock.wallNanoseconds()
+  }
+
+  /// Takes a child out.
+  func remove(_ entry: TreeEntry) {
+    let hash = TreeEntry.hash(entry.name, 0..<entry.name.count)
+    if children[hash] === entry {
+      children[hash] = entry.nextOfSameHash
+    } else {
+      var previous = children[hash]
+      while let found = previous, found.nextOfSameHash !== entry { previous = found.nextOfSameHash }
+      previous?.nextOfSameHash = entry.nextOfSameHash
+    }
+    entry.nextOfSameHash = nil
+    entry.parent = nil
+    childCount -= 1
+    modifiedNanoseconds = Clock.wallNanoseconds()
+  }
+
+  /// Gives an entry that has no place another name.
+  func rename(to name: [UInt8], _ nameCharge: Charge?) {
+    self.name = name
+    self.nameCharge = nameCharge
+  }
+
+  /// Lets go of the children: so that the end of a deep tree is no deep recursion.
+  func dropChildren() {
+    children = [:]
+    childCount = 0
+  }
+
+  /// FNV-1a; the dictionary hashes once more, with a seed.
+  private static func hash(_ bytes: [UInt8], _ range: Range<Int>) -> UInt64 {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for index in range { hash = (hash ^ UInt64(bytes[index])) &* 0x100_0000_01B3 }
+    return hash
+  }
+}

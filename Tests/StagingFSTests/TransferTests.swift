@@ -1,0 +1,144 @@
+import StorageIO
+import TestSupport
+import Testing
+
+@testable import StagingFS
+
+@Suite("Staging export and import") struct StagingTransferTests {
+  let staging: StagingFileSystem
+
+  init() throws {
+    staging = try StagingFileSystem(quota: 16 << 20, defaultLockTimeout: .zero)
+    try staging.importTree([("/a/one", [1]), ("/a/b/two", [2]), ("/three", [3])])
+  }
+
+  @Test func `gives a tree as it is at one moment, or what was changed since a mark`() throws {
+    let mark = staging.mark
+    #expect(try staging.exportTree(changedSince: mark).isEmpty)
+    try staging.withFile("/a/b/two", .append) { try $0.write([22]) }
+    try staging.write([4], to: "/four")
+    try staging.rename("/three", to: "/moved")
+    let changed = try staging.exportTree(changedSince: mark)
+    #expect(changed.map(\.path.description) == ["/a/b/two", "/four"])
+    #expect(try changed[0].bytes() == [2, 22])
+    #expect(try staging.exportTree("/a").map(\.path.description) == ["/a/b/two", "/a/one"])
+    #expect(try staging.exportTree("/moved").map { try $0.bytes() } == [[3]])
+    #expect(try staging.exportTree(changedSince: staging.mark).isEmpty)
+    #expect(stagingError { _ = try staging.exportTree("/none") }?.code == .notFound)
+    // Opening and closing changes nothing.
+    let second = staging.mark
+    try staging.open("/four", .append).close()
+    _ = try staging.read("/four")
+    #expect(try staging.exportTree(changedSince: second).isEmpty)
+    try staging.copy("/four", to: "/five")
+    #expect(try staging.exportTree(changedSince: second).map(\.path.description) == ["/five"])
+  }
+
+  @Test func `one by one leaves out what has gone meanwhile`() throws {
+    var files = try staging.exportSequence()
+    let first = try files.next()
+    #expect(first?.path == "/a/b/two")
+    try staging.remove("/a/one")
+    let writer = try staging.open("/three", .append)
+    #expect(stagingError { _ = try files.next() }?.code == .lockTimeout)
+    #expect(try files.next() == nil)
+    withExtendedLifetime(writer) {}
+  }
+
+  @Test func `replaces files that are there and makes the others, with their directories`() throws {
+    try staging.importTree([("/a/one", [11]), ("/x/y/z", [26]), ("/x/w", []), ("/x/w", [23])])
+    #expect(try staging.read("/a/one") == [11] && staging.read("/x/y/z") == [26] && staging.read("/x/w") == [23])
+    #expect(try staging.status("/a/one").generation == 0)
+    #expect(staging.statistics().fileCount == 5 && staging.statistics().directoryCount == 4)
+    try staging.importTree([])
+  }
+
+  @Test func `sees a group of imported files whole or not at all, while threads import and export`() throws {
+    let staging = staging
+    let names = (0..<20).map { StagingPath("/group/\($0)") }
+    try staging.importTree(names.map { ($0, [0]) })
+    let isDone = Monitor(0)
+    try Watchdog.run(threads: 4) { thread in
+      if thread < 2 {
+        for round in 0..<100 {
+          let value = UInt8(thread * 100 + round)
+          try staging.importTree(names.map { ($0, [value]) }, lockTimeout: .unlimited)
+        }
+        isDone.withLock { $0 += 1 }
+      } else {
+        while isDone.withLock({ $0 }) < 2 {
+          let files = try staging.exportTree("/group", lockTimeout: .unlimited)
+          #expect(try Set(files.map { try $0.bytes() }).count == 1)
+        }
+      }
+    }
+  }
+}
+
+@Suite("Staging for tasks") struct AsyncStagingTests {
+  @Test func `does what its twin does`() async throws {
+    let staging = AsyncStagingFileSystem(try StagingFileSystem(quota: 1 << 20))
+    try await staging.makeDirectory("/a/b", makingParents: true)
+    let writer = try await staging.open("/a/b/file", .write)
+    try await writer.write([1, 2, 3])
+    try await writer.adopt([4])
+    try await writer.seek(to: 0)
+    try await writer.flush()
+    try await writer.truncate(to: 3)
+    #expect(try await writer.position() == 0)
+    #expect(try await writer.byteCount() == 3)
+    try await writer.close()
+    let reader = try await staging.open("/a/b/file")
+    #expect(try await reader.read(2) == [1, 2])
+    try await reader.discard()
+    #expect(try await staging.read("/a/b/file") == [1, 2, 3])
+    try await staging.write([9], to: "/nine")
+    try await staging.copy("/nine", to: "/ten")
+    try await staging.copyTree("/a", to: "/c")
+    try await staging.rename("/ten", to: "/eleven")
+    try await staging.move("/eleven", to: "/x/eleven")
+    #expect(try await staging.list() == ["a", "c", "nine", "x"].map { Array($0.utf8) })
+    #expect(try await staging.exists("/x"))
+    #expect(try await staging.isDirectory("/x"))
+    #expect(try await staging.isFile("/nine"))
+    #expect(try await staging.glob("/**/eleven") == ["/x/eleven"])
+    #expect(try await staging.walk().count == 6)
+    #expect(try await staging.byteCount(of: "/nine") == 1)
+    #expect(try await staging.status("/nine").generation == 1)
+    #expect(try await staging.export("/nine").bytes() == [9])
+    #expect(try await staging.exportTree().count == 4)
+    try await staging.importTree([("/i", [1])])
+    try await staging.remove("/i")
+    try await staging.removeTree("/")
+    #expect(try await staging.statistics().fileCount == 0)
+    await #expect(throws: StagingError.self) { try await staging.read("/none") }
+  }
+
+  @Test func `waits in far more tasks than there are threads for them, and all come to their end`() async throws {
+    let staging = AsyncStagingFileSystem(try StagingFileSystem(quota: 16 << 20, defaultLockTimeout: .unlimited))
+    try await staging.write([], to: "/file")
+    let holder = try await staging.open("/file", .append)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in 0..<100 {
+        group.addTask {
+          let handle = try await staging.open("/file", .append)
+          try await handle.write([UInt8(number)])
+          try await handle.close()
+        }
+      }
+      // If waiting blocked the pool, this would never be reached.
+      group.addTask {
+        try await staging.perform { (fileSystem) throws(StagingError) in
+          do { try fileSystem.waitForWaiting(50, at: "/file") } catch {
+            throw StagingError(.invalidArgument, "\(error)")
+          }
+        }
+        try await holder.write([255])
+        try await holder.close()
+      }
+      try await group.waitForAll()
+    }
+    let bytes = try await staging.read("/file")
+    #expect(bytes.first == 255 && Set(bytes).count == 101)
+  }
+}
