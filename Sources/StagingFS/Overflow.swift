@@ -35,14 +35,14 @@ final class OverflowGroup: Sendable {
   }
 
   /// What the parts of such files have at most: each that is being written keeps as much of the quota.
-  private let partByteCount: Int
+  let partByteCount: Int
 
   init(_ overflow: StagingOverflow, quotaByteCount: Int) {
     self.overflow = overflow
     groups = Monitor([overflow.store.beginGroup()])
     var partByteCount = 4 << 10
     while partByteCount < 1 << 20, partByteCount * 512 <= quotaByteCount { partByteCount *= 2 }
-    self.partByteCount = partByteCount
+    self.partByteCount = min(overflow.options.partByteCount ?? partByteCount, partByteCount)
   }
 
   /// The group for files that are stored from now on.
@@ -79,7 +79,7 @@ final class OverflowGroup: Sendable {
 
   var options: PutOptions {
     var options = overflow.options
-    options.partByteCount = min(options.partByteCount ?? partByteCount, partByteCount)
+    options.partByteCount = partByteCount
     return options
   }
 }
@@ -248,6 +248,7 @@ final class OverflowPut {
   private let quota: StagingQuota
   private let transit: Monitor<OverflowGroup.Transit>
   private let cancellation = Cancellation()
+  private let partByteCount: Int
   private(set) var byteCount = 0
 
   /// How long a store may take nothing from anybody before there is no room.
@@ -261,7 +262,8 @@ final class OverflowPut {
     name = StagingFileSystem.name(of: path, below: .root, under: overflow.overflow.prefix)
     group = overflow.current
     let options = overflow.options
-    let feed = OverflowFeed(partByteCount: options.partByteCount ?? 0, overflow.transit)
+    partByteCount = overflow.partByteCount
+    let feed = OverflowFeed(partByteCount: partByteCount, overflow.transit)
     self.feed = feed
     let (group, cancellation) = (group, cancellation)
     let fileName = try translating { () throws(StoreError) in try FileName(name) }
@@ -291,7 +293,7 @@ final class OverflowPut {
     var stepByteCount = OverflowPut.stepByteCounts.upperBound
     var waitCount = 0
     while done < bytes.byteCount {
-      let step = bytes.extracting(done..<min(done + stepByteCount, bytes.byteCount))
+      let step = bytes.extracting(done..<(done + nextByteCount(of: bytes.byteCount - done, stepByteCount)))
       let takenByteCount = feed.takenByteCount
       let takenOfAll = transit.withLock { $0.takenByteCount }
       do throws(StagingError) {
@@ -312,6 +314,15 @@ final class OverflowPut {
         if waitCount > 100 { throw error }
       }
     }
+  }
+
+  /// A piece is charged until all of it is taken, and the store takes whole parts: one that ends with a part keeps no room
+  /// while it waits for what others hold, and one that does not is shorter than a part.
+  private func nextByteCount(of leftByteCount: Int, _ stepByteCount: Int) -> Int {
+    let missingByteCount = partByteCount - byteCount % partByteCount
+    if leftByteCount < missingByteCount { return leftByteCount }
+    let moreByteCount = max(0, min(leftByteCount, stepByteCount) - missingByteCount)
+    return missingByteCount + moreByteCount / partByteCount * partByteCount
   }
 
   /// Ends the put.
