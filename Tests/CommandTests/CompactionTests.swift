@@ -144,6 +144,40 @@ import Testing
     }
   }
 
+  @Test("whose copies the device does not take says so, writes no more, and loses no file")
+  func failedWriteback() throws {
+    try Sandbox.use { sandbox in
+      try sandbox.done("init", "--segment-size", "16MiB", "--part-size", "512KiB")
+      // What dies between the large ones is too little to be punched: everything has to move.
+      var (left, small): ([String], [String]) = ([], [])
+      for number in 0..<8 {
+        left.append("large\(number)")
+        try Sample(.random, seed: UInt64(number)).write(1_000_000, to: sandbox.work / left[number])
+        let group = (0..<15).map { "small\(number)-\($0)" }
+        for name in group { try Sample(.random, seed: 99).write(3000, to: sandbox.work / name) }
+        expectDone(try sandbox.command(["--workers", "1", "put", left[number]] + group).run())
+        small += group
+      }
+      expectDone(try sandbox.command(["delete"] + small).run())
+      // Hints may fail; what waits for the device, and is told that it failed, may not.
+      let log = sandbox.root / "work" / "log"
+      let fault = Fault(.error("EIO"), at: ["sync_file_range"], path: "/segments/", .sticky, number: 1)
+      let result = try fault.applied(to: sandbox.command("compact", "--target", "1"), log: log).run()
+      #expect(try LoggedCall.all(in: log).contains(where: \.isMet))
+      #expect(result.exitStatus == 1 && result.errorText.contains("is not known"), "\(result)")
+      for _ in 0..<2 {
+        #expect(try sandbox.list().map(\.name) == left)
+        for name in left {
+          try (sandbox.work / "out").remove()
+          expectDone(try sandbox.pfs("get", name, "-o", "out"))
+          try expectSameBytes(sandbox.work / "out", sandbox.work / name)
+        }
+        expectDone(try sandbox.pfs("verify"))
+        expectDone(try sandbox.pfs("compact", "--target", "1"))
+      }
+    }
+  }
+
   @Test("that is interrupted says that what was moved stays moved")
   func interrupted() throws {
     try withHalfDeleted { sandbox, names in

@@ -76,12 +76,19 @@ struct HardLimits: Sendable {
     let group = try MemoryCgroup(limitByteCount: limit.byteCount + SweepResult.anonymousAllowanceByteCount)
     let options = ["--store", store.description, "--memory", limit.text, "--no-progress"].map(word)
     let command = group.command(run.program.path.bytes, options + words)
-    let measured = try run.interruption.run(command.program, command.arguments)
-    let sample = Sample(
-      limit: limit, step: step, figures: StepFigures(measured), exitStatus: measured.outcome.exitStatus,
-      peakByteCount: try group.peakByteCount(), killCount: try group.killCount())
+    let sample: Result<Sample, BenchFailure>
+    do throws(BenchFailure) {
+      let measured = try run.interruption.run(command.program, command.arguments)
+      sample = .success(
+        Sample(
+          limit: limit, step: step, figures: StepFigures(measured), exitStatus: measured.outcome.exitStatus,
+          peakByteCount: try group.peakByteCount(), killCount: try group.killCount()))
+    } catch {
+      sample = .failure(error)
+    }
+    // Also after Ctrl-C: the program has ended, and nobody else would remove the group.
     try group.remove()
-    return sample
+    return try sample.get()
   }
 
   private func exists(_ name: String) throws(BenchFailure) -> Bool {
