@@ -38,35 +38,62 @@ extension Store {
     _ options: CompactionOptions = CompactionOptions(), cancellation: Cancellation = Cancellation(),
     progress: (_ byteCount: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(StoreError) -> CompactionSummary {
+    try compact(
+      options, timeoutSeconds: configuration.lockTimeoutSeconds, while: { true }, cancellation: cancellation,
+      progress: progress)
+  }
+
+  /// Compacts until the reserve is whole again, or there is nothing more to be had. Best effort; not where somebody else
+  /// compacts.
+  /// - Throws: `.indexDamaged` only.
+  func winReserveBack() throws(StoreError) {
+    var options = CompactionOptions()
+    options.targetRatio = 1
+    do throws(StoreError) {
+      _ = try compact(
+        options, timeoutSeconds: 0,
+        while: {
+          reserve.refill()
+          return !reserve.isWhole
+        }, cancellation: Cancellation(), progress: { _, _ in })
+    } catch  where error.code != .indexDamaged {}
+    reserve.refill()
+  }
+
+  private func compact(
+    _ options: CompactionOptions, timeoutSeconds: Double, while isWanted: () -> Bool, cancellation: Cancellation,
+    progress: (_ byteCount: Int, _ total: Int) -> Void
+  ) throws(StoreError) -> CompactionSummary {
     guard options.targetRatio >= 1 else {
       throw StoreError(.invalidArgument, "a target of \(options.targetRatio): a store takes at least what is alive")
     }
     let lock = try locks.acquire(
-      .compaction, .exclusive, timeoutSeconds: configuration.lockTimeoutSeconds, cancellation: cancellation)
+      .compaction, .exclusive, timeoutSeconds: timeoutSeconds, cancellation: cancellation)
     try cancellation.check()
     guard let lock else {
       throw StoreError(
-        .busy, "the store is being compacted: waited \(configuration.lockTimeoutSeconds) s for the end of that",
+        .busy, "the store is being compacted: waited \(timeoutSeconds) s for the end of that",
         advice: "try again, or wait longer with --lock-timeout")
     }
     defer { withExtendedLifetime(lock) {} }
     do throws(StoreError) {
-      return try compactLocked(options, cancellation, progress)
+      return try compactLocked(options, while: isWanted, cancellation, progress)
     } catch  where error.code == .cancelled {
       throw StoreError(.cancelled, "interrupted; what was moved stays moved")
     }
   }
 
   private func compactLocked(
-    _ options: CompactionOptions, _ cancellation: Cancellation, _ progress: (_ byteCount: Int, _ total: Int) -> Void
+    _ options: CompactionOptions, while isWanted: () -> Bool, _ cancellation: Cancellation,
+    _ progress: (_ byteCount: Int, _ total: Int) -> Void
   ) throws(StoreError) -> CompactionSummary {
-    let session = try usingReserve { () throws(StoreError) in try writerSession() }
+    let session = try reserve.lend { () throws(StoreError) in try writerSession() }
     try session.checkUsable()
     var summary = CompactionSummary()
     var plan = try CompactionPlan(self)
     summary.diskByteCountBefore = plan.diskByteCount
     let reclamation = Reclamation(store: self, perform: session.perform)
-    try usingReserve { () throws(StoreError) in try reclamation.removeEmptySegments(plan.empty) }
+    try reserve.lend { () throws(StoreError) in try reclamation.removeEmptySegments(plan.empty) }
     summary.removedSegmentCount = plan.empty.count
     if !plan.empty.isEmpty { plan = try CompactionPlan(self) }
     let chosen = plan.chosen(ratio: options.targetRatio)
@@ -74,8 +101,8 @@ extension Store {
     let total = chosen.reduce(0) { $0 + (byteCounts[$1] ?? 0) }
     var compaction = Compaction(self, session, bytesPerSecond: options.bytesPerSecond, cancellation)
     if !chosen.isEmpty {
-      try usingReserve { () throws(StoreError) in try compaction.claim(chosen) }
-      try compaction.run { victim in progress(byteCounts[victim] ?? 0, total) }
+      try reserve.lend { () throws(StoreError) in try compaction.claim(chosen) }
+      try compaction.run(while: isWanted) { victim in progress(byteCounts[victim] ?? 0, total) }
     }
     summary.removedSegmentCount += compaction.removedSegmentCount
     summary.movedByteCount = compaction.movedByteCount

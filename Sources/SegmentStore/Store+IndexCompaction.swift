@@ -13,8 +13,13 @@ public struct IndexSpace: Hashable, Sendable {
   /// Whether more than half of it is free, and it is large enough for that to matter.
   public var isWorthCompacting: Bool { byteCount >= IndexSpace.minimumByteCount && freeByteCount > byteCount / 2 }
 
+  /// Whether the last one who has the store open copies it when the store is closed.
+  var isCompactedAtClose: Bool { isWorthCompacting && usedByteCount <= IndexSpace.closingByteCount }
+
   /// A smaller index is left as it is.
-  static let minimumByteCount = 256 << 10
+  private static let minimumByteCount = 1 << 20
+  /// What is copied in less than about a second.
+  static let closingByteCount = 32 << 20
 }
 
 /// What became of the wish to compact an index.
@@ -74,14 +79,11 @@ extension Store {
   /// For the end of a process that may have deleted much: best effort, and nothing that keeps the next one waiting long.
   func compactIndexAtClose() throws(StoreError) {
     do throws(StoreError) {
-      _ = try Store.compactIndex(at: path, limitByteCount: Store.closingIndexByteCount)
+      _ = try Store.compactIndex(at: path, limitByteCount: IndexSpace.closingByteCount)
     } catch  where error.code != .durabilityUnknown {
       // The old index is as it was; `pfs compact` says why.
     }
   }
-
-  /// What is copied in less than about a second.
-  private static let closingIndexByteCount = 32 << 20
 }
 
 extension Index {

@@ -121,11 +121,9 @@ public final class Store: Sendable {
   private static func openIndex(
     of directory: StoreDirectory, _ configuration: Configuration
   ) throws(StoreError) -> Index {
-    do throws(StoreError) {
-      return try directory.openIndex(in: configuration.indexDirectory)
-    } catch  where error.code == .noSpace && configuration.recoversAtOpen {
-      try directory.reserve.release()
-      return try directory.openIndex(in: configuration.indexDirectory)
+    guard configuration.recoversAtOpen else { return try directory.openIndex(in: configuration.indexDirectory) }
+    return try directory.reserve.lend { () throws(StoreError) in
+      try directory.openIndex(in: configuration.indexDirectory)
     }
   }
 
@@ -206,13 +204,16 @@ public final class Store: Sendable {
 
   // MARK: Inside
 
-  /// Runs `body`, and where there is no room for it, once more with the space that was set aside.
-  func usingReserve<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
-    do throws(StoreError) { return try body() } catch  where error.code == .noSpace {
-      try reserve.release()
-      return try body()
+  /// Whether every page counts. Then transactions are kept small: LMDB writes changed pages anew, and its file never shrinks.
+  var hasLittleRoom: Bool {
+    if !reserve.isWhole { return true }
+    do throws(SystemCallFailure) { return try FileSystem.freeByteCount(at: path) < Store.littleRoomByteCount } catch {
+      return false
     }
   }
+
+  /// More than the pages of the largest transaction, and those that it cannot use again at once.
+  private static let littleRoomByteCount = 64 << 20
 
   var index: Index {
     get throws(StoreError) {

@@ -146,7 +146,9 @@ import Testing
     #expect(code { try TypedStore.create(at: fixture.path) } == .exists)
     try fixture.whileClosed {
       let path = fixture.path.appending("CHUNKS")
-      try File.open(path, .write).write([0x7F], at: offset)
+      let file = try File.open(path, .write)
+      // Another byte than the one that is there, whatever that is.
+      try file.write([try file.bytes(at: offset, byteCount: 1)[0] ^ 0x7F], at: offset)
       let wanted: [Int: ChunkStoreError.Code] = [0: .notAStore, 8: .newerFormat, 30: .corrupt, 5000: .corrupt]
       #expect(code { _ = try TypedStore(at: fixture.path) } == wanted[offset])
     }

@@ -99,6 +99,38 @@ struct DeleteOnFullDiskTests {
       #expect(try sandbox.put(sandbox.work / "big") > 300)
     }
   }
+
+  @Test("works to the last of many small files that lie among others, while somebody takes each byte that comes back")
+  func scattered() throws {
+    try Sandbox.use { sandbox in
+      let disk = try sandbox.mountFileSystem(byteCount: 96 << 20)
+      sandbox.store = disk.root / "store"
+      try sandbox.done("init", "--segment-size", "4MiB", "--part-size", "64KiB")
+      let tree = sandbox.work / "tree"
+      try tree.makeDirectory()
+      let names = (0..<30_000).map { "\($0)" }
+      for name in names { try (tree / name).write(String(repeating: name, count: 100)) }
+      try sandbox.done("put", "-r", "tree")
+      let deleted = names.indices.filter { $0 % 3 != 0 }.map { "tree/" + names[$0] }
+      for start in stride(from: 0, to: deleted.count, by: 1000) {
+        _ = try disk.fillUp()
+        let some = Array(deleted[start..<min(start + 1000, deleted.count)])
+        expectDone(try sandbox.command(["delete"] + some).run())
+      }
+      #expect(try sandbox.list().count == 10_000)
+      _ = try disk.fillUp()
+      try (sandbox.store / "index" / "data.mdb").truncate(to: 4096)
+      try (disk.root / "filler").remove()
+      try sandbox.done("rebuild")
+      #expect(try sandbox.list().count == 10_000)
+      try sandbox.done("verify")
+      try sandbox.done("get", "-r", "tree", "-o", (sandbox.work / "out").description)
+      for number in stride(from: 0, to: names.count, by: 3) {
+        let restored = try (sandbox.work / "out" / names[number]).read()
+        #expect(restored == Data(String(repeating: names[number], count: 100).utf8))
+      }
+    }
+  }
 }
 
 extension Sandbox {

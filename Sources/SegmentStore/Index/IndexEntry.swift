@@ -13,7 +13,7 @@ protocol IndexEntry: Sendable {
 extension IndexEntry {
   func sealed(under key: [UInt8], in table: String) -> [UInt8] {
     let fields = fields()
-    var writer = ByteWriter(byteCount: fields.count + 4)
+    var writer = ByteWriter(byteCount: fields.count + Seal.byteCount)
     writer.put(fields, at: 0)
     writer.put(Seal.checksum(table, key, fields), at: fields.count)
     return writer.bytes
@@ -27,10 +27,14 @@ extension IndexEntry {
 
 /// The checksum of an entry, whatever its fields mean.
 enum Seal {
+  static let byteCount = 4
+
   /// The fields of an entry without the checksum, which must be right.
   static func fields(of value: [UInt8], under key: [UInt8], in table: String) throws(StoreError) -> [UInt8] {
-    guard value.count >= 4 else { throw StoreError(index: FormatFailure(.damaged, "entry of \(value.count) bytes")) }
-    let fields = Array(value.dropLast(4))
+    guard value.count >= byteCount else {
+      throw StoreError(index: FormatFailure(.damaged, "entry of \(value.count) bytes"))
+    }
+    let fields = Array(value.dropLast(byteCount))
     let stored: UInt32 = ByteReader(value).get(fields.count)
     let computed = checksum(table, key, fields)
     guard stored == computed || Mutant.noValueChecksum.isActive else {

@@ -53,13 +53,13 @@ struct Compaction {
     victims = claimed.withLock { $0 }
   }
 
-  /// Empties the claimed segments, one after another, and lets go of all of them whatever happens.
-  mutating func run(onDone: (SegmentID) -> Void) throws(StoreError) {
+  /// Empties the claimed segments, one after another, while `isWanted`, and lets go of all of them whatever happens.
+  mutating func run(while isWanted: () -> Bool, onDone: (SegmentID) -> Void) throws(StoreError) {
     defer { letGo(of: victims) }
-    while let victim = victims.first {
+    while let victim = victims.first, isWanted() {
       try cancellation.check()
       do throws(StoreError) {
-        try store.usingReserve { () throws(StoreError) in try moveRecords(of: victim) }
+        try moveRecords(of: victim)
         if try hasMore(victim) { unreadable.insert(victim) }
       } catch  where error.code == .corrupt {
         unreadable.insert(victim)
@@ -101,7 +101,7 @@ struct Compaction {
     let writer = session.writer
     do throws(StoreError) {
       let index = try store.index
-      try store.usingReserve { () throws(StoreError) in
+      try store.reserve.lend { () throws(StoreError) in
         try session.perform(
           IndexJob { (transaction, _) throws(StoreError) in
             try index.segments.disown(Set(segments), by: writer, in: transaction)

@@ -31,10 +31,16 @@ struct CompactionPlan {
   /// What has no more to give is left: a segment of 64 MiB with 1 MiB of dead space would cost a copy of 63. So is one page,
   /// which may be one in which the file system notes the pieces of the file.
   private static let smallestGainShare = 64
+  /// On a full disk much is done for little.
+  private static let smallestGainByteCountOnFullDisk = 64 << 10
 
   /// - Complexity: O(segments), with two system calls for each.
   init(_ store: Store) throws(StoreError) {
     let index = try store.index
+    let smallestGainByteCount =
+      store.reserve.isWhole
+      ? max(pageByteCount, store.superblock.segmentByteCount / CompactionPlan.smallestGainShare)
+      : CompactionPlan.smallestGainByteCountOnFullDisk
     var entries: [(id: SegmentID, entry: SegmentEntry)] = []
     try index.read { (transaction) throws(StoreError) in
       try index.segments.forEach(in: transaction) { (id, entry) in entries.append((id, entry)) }
@@ -60,7 +66,7 @@ struct CompactionPlan {
       if entry.liveByteCount == 0 {
         empty.insert(id)
       } else {
-        add(id, entry, file, age: newest - id.rawValue + 1, segmentByteCount: store.superblock.segmentByteCount)
+        add(id, entry, file, age: newest - id.rawValue + 1, smallestGainByteCount)
       }
     }
     candidates.sort { ($0.isDue ? 1 : 0, $0.score) > ($1.isDue ? 1 : 0, $1.score) }
@@ -80,15 +86,14 @@ struct CompactionPlan {
 
   private mutating func add(
     _ id: SegmentID, _ entry: SegmentEntry, _ file: (byteCount: Int, allocatedByteCount: Int, extentCount: Int),
-    age: UInt64,
-    segmentByteCount: Int
+    age: UInt64, _ smallestGainByteCount: Int
   ) {
     // Header and footer are taken elsewhere too, as far as the records move, and so is the rest of a last page.
     let liveShare = Double(entry.liveByteCount) / Double(max(1, entry.usedByteCount - entry.ownByteCount))
     let ownByteCount = Int(Double(entry.ownByteCount) * min(1, liveShare))
     let gain = file.allocatedByteCount - SegmentSpace.wholePages(entry.liveByteCount + ownByteCount)
     let isDue = entry.holdsMovedManifests || file.extentCount > CompactionPlan.maximumExtentCount
-    guard isDue || gain > max(pageByteCount, segmentByteCount / CompactionPlan.smallestGainShare) else { return }
+    guard isDue || gain > smallestGainByteCount else { return }
     candidates.append(
       Candidate(
         segment: id, liveByteCount: entry.liveByteCount, gainByteCount: gain, isDue: isDue,

@@ -5,7 +5,7 @@ import StorageIO
 /// enough by now.
 ///
 /// The headers in the segment say what lies there, the index whether anything needs it: only in segments of which all is in
-/// the index that counts. What has no intact header is left alone, and so is what no tombstone buries.
+/// the index that counts. What has no intact header is left alone, and so is what no tombstone buries and no compaction moved.
 struct DeadStretches {
   let store: Store
   /// Nil for one who only looks.
@@ -16,9 +16,9 @@ struct DeadStretches {
 
   func punch(_ dead: DeadSpace.Extents) throws(StoreError) {
     for (segment, extents) in dead {
-      guard let entry = try entry(of: segment), !(entry.liveByteCount == 0 && entry.owner.rawValue == 0) else {
-        continue
-      }
+      guard let entry = try entry(of: segment) else { continue }
+      // One in which nothing is alive goes as a whole. Its entry goes first, for which a full disk may have no room.
+      if entry.liveByteCount == 0 && entry.owner.rawValue == 0 && store.reserve.isWhole { continue }
       let stretches = try stretches(around: extents, of: segment, entry)
       DeadPages.punch(stretches, of: segment, in: store)
     }
@@ -123,10 +123,14 @@ struct DeadStretches {
   ) throws(StoreError) -> Bool {
     switch header.kind {
     case .part:
-      if try index.parts.part(header.part, in: transaction)?.location == header.location { return false }
+      if let entry = try index.parts.part(header.part, in: transaction) {
+        return entry.state == .live && entry.location != header.location
+      }
       return try index.files.tombstone(of: header.file, in: transaction) != nil
     case .manifest:
-      if try index.files.file(header.file, in: transaction) != nil { return false }
+      if let entry = try index.files.file(header.file, in: transaction) {
+        return entry.state == .ready && entry.manifestLocation != header.location
+      }
       return try index.files.tombstone(of: header.file, in: transaction) != nil
     case .commit:
       return try index.files.commit(header.sequence, in: transaction)?.location != header.location

@@ -17,6 +17,10 @@ final class Deletion {
   private var space = SpaceReturn()
   private var memory: MemoryLease?
   private var deadByteCount = 0
+  /// How many files were gone when segments were compacted for want of room.
+  private var countAtCompaction: Int?
+  /// Whether that is no use again: what has died since is too little.
+  private var hasCompacted: Bool { countAtCompaction.map { result.doneCount < $0 + Self.smallFileCount } ?? false }
   private(set) var result = TreeResult(doneCount: 0, failedCount: 0)
 
   /// Files in one transaction: their tombstones fit into an eighth of a segment, and the pages that it changes into memory.
@@ -24,6 +28,8 @@ final class Deletion {
   private static let largestFileCount = 2048
   /// So few need no memory that is worth to be counted.
   private static let smallFileCount = 64
+  /// On a disk that is nearly full: each may change pages of its own in four tables.
+  private static let fewFileCount = 16
   private static let maximumBusyCount = 1024
   private static let maximumUnfinishedCount = 64
 
@@ -77,6 +83,7 @@ final class Deletion {
 
   /// Many files at once need memory for the pages they change; where there is none now, fewer go at once.
   private func fileCountLimit() throws(StoreError) -> Int {
+    if store.hasLittleRoom { return Self.fewFileCount }
     if memory != nil || maximumFileCount <= Self.smallFileCount { return maximumFileCount }
     if group.count < Self.smallFileCount { return maximumFileCount }
     let byteCount = maximumFileCount * PutGroup.fileByteCount
@@ -117,11 +124,7 @@ final class Deletion {
     do throws(StoreError) {
       try buryTogether(files)
     } catch {
-      if error.code == .noSpace, !space.isEmpty {
-        // What is gone already makes room.
-        try returnSpace()
-        return try bury(files)
-      }
+      if error.code == .noSpace, try makeRoom() { return try bury(files) }
       if files.count == 1 || (error.stopsEverything && error.code != .noSpace) {
         if error.stopsEverything { throw error }
         return fail(files[0], error)
@@ -131,13 +134,28 @@ final class Deletion {
     }
   }
 
+  /// - Returns: False when nothing was left that could be done.
+  private func makeRoom() throws(StoreError) -> Bool {
+    if !space.isEmpty {
+      // What is gone already makes room.
+      try returnSpace()
+      return true
+    }
+    if hasCompacted { return false }
+    countAtCompaction = result.doneCount
+    try store.winReserveBack()
+    return true
+  }
+
   private func buryTogether(_ files: [StoredFile]) throws(StoreError) {
     // Even a delete needs a few pages: where there is no room, those that were set aside for it.
-    let session = try store.usingReserve { () throws(StoreError) in try store.writerSession() }
+    let session = try store.reserve.lend { () throws(StoreError) in try store.writerSession() }
     try session.checkUsable()
     let burial = Burial(store: store, writer: session.writer, perform: session.perform)
     let ids = files.map(\.id)
-    space.add(try store.usingReserve { () throws(StoreError) in try burial.bury(ids) })
+    // Where a compaction wins nothing, its part of the reserve is for the last files, one by one.
+    let kept = hasCompacted && files.count == 1 ? 0 : Reserve.compactionByteCount
+    space.add(try store.reserve.lend(keeping: kept) { () throws(StoreError) in try burial.bury(ids) })
     for file in files { succeed(file) }
   }
 
@@ -156,10 +174,10 @@ final class Deletion {
       defer { withExtendedLifetime(lock) {} }
       let entry = try store.deletableEntry(file.id)
       if entry.state == .ready { return try buryTogether([file]) }
-      let session = try store.usingReserve { () throws(StoreError) in try store.writerSession() }
+      let session = try store.reserve.lend { () throws(StoreError) in try store.writerSession() }
       try session.checkUsable()
       let reclamation = Reclamation(store: store, perform: session.perform)
-      try store.usingReserve { () throws(StoreError) in
+      try store.reserve.lend { () throws(StoreError) in
         try reclamation.rollBack(file.id, of: entry.writer, by: session.writer)
       }
       succeed(file)
@@ -210,7 +228,7 @@ struct SpaceReturn: Sendable {
       // First what takes no room.
       try stretches.punch(dead.takeAll())
       for id in unfinished {
-        try store.usingReserve { () throws(StoreError) in
+        try store.reserve.lend { () throws(StoreError) in
           try reclamation.finish(id) { (found, emptied) throws(StoreError) in
             islands.add(found)
             if islands.isFull { try stretches.punch(islands.takeAll()) }
@@ -218,13 +236,16 @@ struct SpaceReturn: Sendable {
           }
         }
       }
-      try store.usingReserve { () throws(StoreError) in try reclamation.removeEmptySegments(emptied) }
+      try store.reserve.lend { () throws(StoreError) in try reclamation.removeEmptySegments(emptied) }
       try stretches.punch(islands.takeAll())
     } catch {
       session.leaveToRecovery()
       if error.code == .indexDamaged { throw error }
     }
     store.reserve.refill()
+    guard store.reserve.isShort else { return }
+    // What has died gave no whole page back, or too few.
+    try store.winReserveBack()
   }
 
   func giveBackOrLeave(to store: Store, _ session: WriterSession) {

@@ -157,8 +157,12 @@ struct Rebuild {
         entry: PartEntry(record), file: record.file, partNumber: record.partNumber, isDamaged: isDamaged)
       try scratch.add(record.part, found) { hasIntactPayload(record.part, $0) }
     case .manifest:
-      if contents.isPunched(record), contents.payload(of: record) == nil {
-        return try scratch.add(record.file, punchedManifest: location)
+      // One that has lost its header and no more is better than none.
+      if contents.isPunched(record) {
+        let isKnown = try scratch.hasManifest(of: record.file)
+        if isKnown || contents.payload(of: record) == nil {
+          return try scratch.add(record.file, punchedManifest: location)
+        }
       }
       guard let manifest = try manifest(record, contents, &state) else { return }
       for extent in manifest.extents { state.raise(to: Counters(above: extent)) }
@@ -171,7 +175,8 @@ struct Rebuild {
     case .commit:
       guard let files = commitFiles(record, contents, &state) else { return }
       for id in files { state.raise(to: Counters(above: id)) }
-      try scratch.add(files, commit: .init(sequence: record.sequence, location: location))
+      try scratch.add(
+        files, commit: .init(sequence: record.sequence, location: location), yields: contents.isPunched(record))
     case .tombstone:
       try scratch.add(record.file, tombstone: .init(location: location))
     default:

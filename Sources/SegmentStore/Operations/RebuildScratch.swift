@@ -33,7 +33,7 @@ final class RebuildScratch {
   private enum Addition {
     case part(PartID, FoundPart)
     case manifest(FileID, FileEntry)
-    case commit([FileID], FoundCommit)
+    case commit([FileID], FoundCommit, yields: Bool)
     case tombstone(FileID, FoundTombstone)
     case punchedManifest(FileID, FoundTombstone)
   }
@@ -87,10 +87,11 @@ final class RebuildScratch {
     return earlier
   }
 
-  func add(_ ids: [FileID], commit: FoundCommit) throws(StoreError) {
+  /// - Parameter yields: whether a copy that was found before it is better.
+  func add(_ ids: [FileID], commit: FoundCommit, yields: Bool) throws(StoreError) {
     for start in stride(from: 0, to: ids.count, by: batchCount) {
       let piece = Array(ids[start..<min(start + batchCount, ids.count)])
-      try add(.commit(piece, commit), count: piece.count)
+      try add(.commit(piece, commit, yields: yields), count: piece.count)
     }
   }
 
@@ -110,7 +111,11 @@ final class RebuildScratch {
       switch addition {
       case .part(let id, let part): try transaction.put(parts, id.key, part, appending: true)
       case .manifest(let id, let manifest): try transaction.put(manifests, id.key, manifest)
-      case .commit(let ids, let commit): for id in ids { try transaction.put(commits, id.key, commit) }
+      case .commit(let ids, let commit, let yields):
+        for id in ids {
+          let known: FoundCommit? = yields ? try transaction.entry(commits, id.key) : nil
+          if known == nil { try transaction.put(commits, id.key, commit) }
+        }
       case .tombstone(let id, let tombstone): try transaction.put(tombstones, id.key, tombstone)
       case .punchedManifest(let id, let place): try transaction.put(punchedManifests, id.key, place)
       }
@@ -142,6 +147,8 @@ final class RebuildScratch {
     if let part = waitingParts[id] { return part }
     return try read { (transaction) throws(StoreError) in try transaction.entry(parts, id.key) }
   }
+
+  func hasManifest(of id: FileID) throws(StoreError) -> Bool { try manifestSegment(of: id) != nil }
 
   private func manifestSegment(of id: FileID) throws(StoreError) -> SegmentID? {
     if let segment = waitingManifests[id] { return segment }

@@ -13,7 +13,7 @@ struct RecordMove {
   let cancellation: Cancellation
   var pace: Pace
   /// The copies of one batch, which a full disk makes small: what is moved gives its old place back at once.
-  private var batchByteCount = 16 << 20
+  private var batchByteCount = largestBatchByteCount
   private(set) var movedByteCount = 0
   /// Records that are needed and cannot be read; they stay where they are.
   private(set) var damaged: Set<RecordLocation> = []
@@ -22,7 +22,10 @@ struct RecordMove {
   /// a record that died meanwhile begins anew.
   private var batchRecordCount = largestBatchRecordCount
   private static let largestBatchRecordCount = 256
-  private static let smallBatchByteCount = 1 << 20
+  /// On a disk that is nearly full, where each may change pages of its own.
+  private static let fewRecordCount = 32
+  private static let largestBatchByteCount = 16 << 20
+  private static let smallestBatchByteCount = 64 << 10
 
   init(_ store: Store, _ session: WriterSession, bytesPerSecond: Int?, _ cancellation: Cancellation) {
     self.store = store
@@ -47,9 +50,11 @@ struct RecordMove {
       if rest.isEmpty { return }
       do throws(StoreError) {
         rest = rest.dropFirst(try moveBatch(rest))
-      } catch  where error.code == .noSpace && batchByteCount > RecordMove.smallBatchByteCount {
-        try store.reserve.release()
-        batchByteCount = RecordMove.smallBatchByteCount
+      } catch  where error.code == .noSpace {
+        if batchByteCount == RecordMove.smallestBatchByteCount {
+          guard try store.reserve.releaseStep() else { throw error }
+        }
+        batchByteCount = max(RecordMove.smallestBatchByteCount, batchByteCount / 16)
       }
     }
   }
@@ -70,6 +75,7 @@ struct RecordMove {
     defer { withExtendedLifetime(lease) {} }
     let pending = PendingRecords(
       in: try session.segments.lend(forPayload: first.storedByteCount, through: session.perform), of: session.segments)
+    if store.hasLittleRoom { batchRecordCount = min(batchRecordCount, RecordMove.fewRecordCount) }
     var copies: [Copy] = []
     var doneCount = 0
     do throws(StoreError) {
@@ -96,10 +102,21 @@ struct RecordMove {
     }
     pending.keep()
     batchRecordCount = min(RecordMove.largestBatchRecordCount, 2 * batchRecordCount)
+    batchByteCount = min(RecordMove.largestBatchByteCount, 2 * batchByteCount)
     for copy in copies { movedByteCount += copy.record.recordByteCount }
-    // Only parts, as after a delete: a manifest that is half gone would look damaged to a rebuild.
-    DeadPages.punch(copies.map(\.record).filter { $0.kind == .part }.map(\.location), in: store)
+    try punch(copies.map(\.record))
     return doneCount
+  }
+
+  /// Gives the old places back: of parts, for the segment will go as a whole; on a full disk all whole pages.
+  private func punch(_ records: [RecordHeader]) throws(StoreError) {
+    if store.reserve.isWhole {
+      // A manifest that is half gone would look damaged to a rebuild.
+      return DeadPages.punch(records.filter { $0.kind == .part }.map(\.location), in: store)
+    }
+    var dead = DeadSpace()
+    dead.add(records.map(\.location))
+    try DeadStretches(store: store, session: session).punch(dead.takeAll())
   }
 
   private func keepUp(with appender: SegmentAppender) throws(StoreError) {

@@ -12,6 +12,7 @@ public final class SpacePreview {
   private var deadByteCounts: [SegmentID: Int] = [:]
   /// How many tombstones there would be of files whose manifests lie there.
   private var manifestCounts: [SegmentID: Int] = [:]
+  private var shrinkage = IndexShrinkage()
 
   public init(_ store: Store) { self.store = store }
 
@@ -21,6 +22,7 @@ public final class SpacePreview {
     guard let entry = try index.read({ (transaction) throws(StoreError) in try index.files.file(id, in: transaction) })
     else { return }
     let manifest = entry.manifest
+    shrinkage.remove(id, entry)
     for start in stride(from: 0, to: manifest.partCount, by: Reclamation.stepPartCount) {
       let numbers = start..<min(start + Reclamation.stepPartCount, manifest.partCount)
       let parts = try index.read { (transaction) throws(StoreError) in
@@ -50,7 +52,8 @@ public final class SpacePreview {
     }
     fileCountsByCommit = [:]
     let (gone, entries) = try removedSegments()
-    var freed = 0
+    let tombstoneCount = manifestCounts.reduce(0) { $0 + (gone.contains($1.key) ? 0 : $1.value) }
+    var freed = shrinkage.byteCount(of: try store.indexSpace(), tombstoneCount: tombstoneCount)
     for id in gone { freed += status(of: id)?.allocatedByteCount ?? 0 }
     let stretches = DeadStretches(store: store, session: nil)
     for (id, extents) in dead.takeAll() {

@@ -162,10 +162,7 @@ public final class PutGroup: Sendable {
     do throws(StoreError) {
       let session = try store.writerSession()
       let reclamation = Reclamation(store: store, perform: session.perform)
-      do throws(StoreError) {
-        try reclamation.rollBack(ids, of: session.writer, by: session.writer)
-      } catch  where error.code == .noSpace {
-        try store.reserve.release()
+      try store.reserve.lend { () throws(StoreError) in
         try reclamation.rollBack(ids, of: session.writer, by: session.writer)
       }
     } catch {

@@ -322,7 +322,7 @@ struct PutPipeline {
     group?.abandon()
     do throws(StoreError) {
       // The disk that was too full for the file may be too full for taking it out again.
-      try store.usingReserve { () throws(StoreError) in try takeOut(put) }
+      try store.reserve.lend { () throws(StoreError) in try takeOut(put) }
     } catch {
       session.leaveToRecovery()
     }

@@ -6,17 +6,15 @@
 struct PendingRecords {
   let appender: SegmentAppender
   private let pool: SegmentPool
-  private let tailBefore: Int
-  private let recordCountBefore: Int
+  private let markBefore: SegmentAppender.Mark
 
   init(in appender: SegmentAppender, of pool: SegmentPool) {
     self.appender = appender
     self.pool = pool
-    tailBefore = appender.tail
-    recordCountBefore = appender.recordCount
+    markBefore = appender.mark
   }
 
-  var byteCount: Int { appender.tail - tailBefore }
+  var byteCount: Int { appender.tail - markBefore.tail }
 
   /// The index has named the records.
   func keep() { pool.giveBack(appender) }
@@ -25,7 +23,7 @@ struct PendingRecords {
   /// - Throws: What leaves it open whether they are gone: then the segment stays lent, and the caller must see to it that this
   ///   process writes no more.
   func takeBack() throws(StoreError) {
-    try appender.rewind(to: tailBefore, recordCount: recordCountBefore)
+    try appender.rewind(to: markBefore)
     // They may be on the device; with the index lost, they would be believed.
     try pool.sync([appender.segment])
     pool.giveBack(appender)

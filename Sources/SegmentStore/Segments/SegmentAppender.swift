@@ -139,15 +139,27 @@ final class SegmentAppender: @unchecked Sendable {
     return header
   }
 
-  /// Takes back the records from `offset` on, which nobody has been told of: they are zeroed, so that no scan finds
-  /// them, and the next record goes there.
-  func rewind(to offset: Int, recordCount: Int) throws(StoreError) {
-    let zeros = [UInt8](repeating: 0, count: min(SegmentAppender.zeroPieceByteCount, tail - offset))
-    for start in stride(from: offset, to: tail, by: SegmentAppender.zeroPieceByteCount) {
-      try overwrite(Array(zeros.prefix(tail - start)), at: start)
+  /// Where a segment ends, and what it has reserved.
+  struct Mark {
+    let tail: Int
+    fileprivate let recordCount: Int
+    fileprivate let allocatedEnd: Int
+  }
+
+  var mark: Mark { Mark(tail: tail, recordCount: recordCount, allocatedEnd: allocatedEnd) }
+
+  /// Takes back the records behind `mark`, which nobody has been told of: they are zeroed or cut off, so that no scan finds
+  /// them, and the next record goes there. What was reserved for them goes back: others perhaps need it to make room.
+  func rewind(to mark: Mark) throws(StoreError) {
+    let end = min(tail, mark.allocatedEnd)
+    for start in stride(from: mark.tail, to: end, by: SegmentAppender.zeroPieceByteCount) {
+      let byteCount = min(SegmentAppender.zeroPieceByteCount, end - start)
+      try overwrite([UInt8](repeating: 0, count: byteCount), at: start)
     }
-    tail = offset
-    self.recordCount = recordCount
+    if allocatedEnd > mark.allocatedEnd { try cut(at: mark.allocatedEnd) }
+    (tail, recordCount) = (mark.tail, mark.recordCount)
+    writebackEnd = min(writebackEnd, tail)
+    lastStride = lastStride.clamped(to: 0..<tail)
   }
 
   /// What was appended since a sync began last: what the next one has to do.

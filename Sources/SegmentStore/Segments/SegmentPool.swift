@@ -20,6 +20,8 @@ final class SegmentPool: Sendable {
 
   /// A sync of less takes hardly longer than one of nothing.
   private static let muchByteCount = 1 << 20
+  /// A footer takes at most this share of what is free: it is of use, and others need room more.
+  private static let footerShare = 4
 
   private let index: Index
   private let superblock: Superblock
@@ -53,23 +55,26 @@ final class SegmentPool: Sendable {
         appender = try make(perform)
       }
       if appender.hasRoom(forPayload: capacity) { return appender }
-      do throws(StoreError) { try seal(appender, perform) } catch {
+      do throws(StoreError) { try seal(appender, perform) } catch  where error.code == .noSpace {
+        // The footer waits for the next who takes this one over.
+        try appender.cut(at: appender.tail)
+        putAside(appender)
+      } catch {
         giveBack(appender)
         throw error
       }
     }
   }
 
-  /// A segment whose mapping has lost a page is not lent again: it stays owned as a full one does, and whoever takes
-  /// it over then maps it anew.
+  /// A segment whose mapping has lost a page is not lent again: whoever takes it over then maps it anew.
   func giveBack(_ appender: SegmentAppender) {
-    state.withLock { state in
-      if appender.isFaulted {
-        state.sealed[appender.segment] = state.nextPut
-      } else {
-        state.idle.append(appender)
-      }
-    }
+    if appender.isFaulted { return putAside(appender) }
+    state.withLock { $0.idle.append(appender) }
+  }
+
+  /// It stays owned as a full one does, and open.
+  private func putAside(_ appender: SegmentAppender) {
+    state.withLock { $0.sealed[appender.segment] = $0.nextPut }
   }
 
   // MARK: Puts
@@ -338,6 +343,14 @@ final class SegmentPool: Sendable {
   private func seal(
     _ appender: SegmentAppender, _ perform: (IndexJob) throws(StoreError) -> Void
   ) throws(StoreError) {
+    // The footer of many small records takes a third of the segment.
+    let footerByteCount = SegmentFooter.byteCount(recordCount: appender.recordCount)
+    let freeByteCount = try translating { () throws(SystemCallFailure) in
+      try FileSystem.freeByteCount(at: directory.path)
+    }
+    if footerByteCount > freeByteCount / SegmentPool.footerShare {
+      throw StoreError(.noSpace, "no room for the footer of segment \(appender.segment)")
+    }
     // The records first: a footer on the device says that they are there.
     try perform(IndexJob(syncing: [appender.segment]) { (_, _) in })
     let usedByteCount = try appender.seal()
