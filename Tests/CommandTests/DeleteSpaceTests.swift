@@ -44,6 +44,29 @@ import Testing
     }
   }
 
+  @Test("is all that a put took which failed, beside what others have in the same segments", arguments: [1, 4])
+  func failedPut(workerCount: Int) throws {
+    try Sandbox.use { sandbox in
+      try sandbox.done("init", "--segment-size", "8MiB", "--part-size", "64KiB")
+      try (sandbox.work / "tree").makeDirectory()
+      for number in 0..<8 {
+        try Sample(.random, seed: UInt64(number)).write(300_000, to: sandbox.work / "tree" / "\(number)")
+      }
+      try sandbox.done("put", "-r", "tree")
+      let before = try sandbox.diskByteCount()
+      let result = try sandbox.pfs(
+        "put", "--workers", "\(workerCount)", "--name", "x", "--from-command",
+        "head -c 30000000 /dev/urandom; exit 1")
+      #expect(result.exitStatus != 0, "\(result)")
+      #expect(try sandbox.diskByteCount() - before < 400_000)
+      try sandbox.done("verify")
+      try (sandbox.store / "index" / "data.mdb").remove()
+      try sandbox.done("rebuild")
+      try sandbox.done("verify")
+      #expect(try sandbox.list().count == 8)
+    }
+  }
+
   @Test("comes back for each version that is named", arguments: [["f", "f"], ["--all-versions", "f"]])
   func versions(arguments: [String]) throws {
     try Sandbox.use { sandbox in

@@ -125,6 +125,6 @@ struct Burial: Sendable {
           return try index.parts.parts(0..<manifest.partCount, of: manifest, in: transaction).map(\.entry.location)
         })
     }
-    for (segment, extents) in dead.takeAll() { DeadPages.punch(extents, of: segment, in: store) }
+    for (segment, extents) in dead.takeAll() { DeadPages.punch(extents, of: segment, in: store.segmentDirectory) }
   }
 }

@@ -85,20 +85,20 @@ enum DeadPages {
   }
 
   /// Gives the pages back that hold nothing but these records, which nothing needs any more.
-  static func punch(_ locations: [RecordLocation], in store: Store) {
+  static func punch(_ locations: [RecordLocation], in segments: Directory) {
     var dead = DeadSpace()
     dead.add(locations)
-    for (segment, extents) in dead.takeAll() { punch(extents, of: segment, in: store) }
+    for (segment, extents) in dead.takeAll() { punch(extents, of: segment, in: segments) }
   }
 
   /// Gives the pages in `extents` back. Best effort: where it fails, compaction does it.
   ///
   /// Whole pages, and no other byte: a page that was zeroed in part is written, may be torn by a crash or be there before the
   /// hole is, and what is left of a dead record would look damaged. Nothing needs what a record leaves behind a hole.
-  static func punch(_ extents: [Range<Int>], of segment: SegmentID, in store: Store) {
+  static func punch(_ extents: [Range<Int>], of segment: SegmentID, in segments: Directory) {
     if extents.isEmpty { return }
     do throws(SystemCallFailure) {
-      let file = try store.segmentDirectory.open(segment.fileName, [.write, .noFollow])
+      let file = try segments.open(segment.fileName, [.write, .noFollow])
       for extent in extents {
         guard let pages = pages(of: extent) else { continue }
         try file.deallocate(pages)

@@ -20,7 +20,7 @@ struct DeadStretches {
       // One in which nothing is alive goes as a whole. Its entry goes first, for which a full disk may have no room.
       if entry.liveByteCount == 0 && entry.owner.rawValue == 0 && store.reserve.isWhole { continue }
       let stretches = try stretches(around: extents, of: segment, entry)
-      DeadPages.punch(stretches, of: segment, in: store)
+      DeadPages.punch(stretches, of: segment, in: store.segmentDirectory)
     }
   }
 

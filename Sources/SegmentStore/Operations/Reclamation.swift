@@ -258,7 +258,7 @@ struct Reclamation: Sendable {
       }
       let deadByteCount = extents.reduce(0) { $0 + $1.count }
       if entry?.state == .sealed, entry?.owner.rawValue == 0, entry?.liveByteCount == deadByteCount { continue }
-      DeadPages.punch(extents.filter { $0.count >= least }, of: segment, in: store)
+      DeadPages.punch(extents.filter { $0.count >= least }, of: segment, in: store.segmentDirectory)
       islands[segment] = extents.filter { $0.count < least }
     }
     return islands

@@ -112,7 +112,7 @@ struct RecordMove {
   private func punch(_ records: [RecordHeader]) throws(StoreError) {
     if store.reserve.isWhole {
       // A manifest that is half gone would look damaged to a rebuild.
-      return DeadPages.punch(records.filter { $0.kind == .part }.map(\.location), in: store)
+      return DeadPages.punch(records.filter { $0.kind == .part }.map(\.location), in: store.segmentDirectory)
     }
     var dead = DeadSpace()
     dead.add(records.map(\.location))

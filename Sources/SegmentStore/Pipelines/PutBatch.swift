@@ -49,13 +49,18 @@ struct PutBatchWork: Sendable {
       let digests = MD5.digests(of: batch.dataParts.map(batch.byteRange(ofPart:)), in: raw)
       var stored: [StoredPart] = []
       stored.reserveCapacity(batch.partCount)
-      for (index, digest) in zip(batch.dataParts, digests) {
-        stored += try appendHoles(stored.count..<index)
-        let range = batch.byteRange(ofPart: index)
-        stored.append(try append(raw.extracting(range), index, digest, encoder))
-        progress(range.count)
+      do throws(StoreError) {
+        for (index, digest) in zip(batch.dataParts, digests) {
+          stored += try appendHoles(stored.count..<index)
+          let range = batch.byteRange(ofPart: index)
+          stored.append(try append(raw.extracting(range), index, digest, encoder))
+          progress(range.count)
+        }
+        return try stored + appendHoles(stored.count..<batch.partCount)
+      } catch {
+        session.segments.abandon(stored)
+        throw error
       }
-      return try stored + appendHoles(stored.count..<batch.partCount)
     }
     if options.verifies {
       try PartVerification(batch: batch, reader: reader).check(stored, lease.region, tools.decoder)

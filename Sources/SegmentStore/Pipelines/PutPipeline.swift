@@ -98,7 +98,15 @@ struct PutPipeline {
   /// Reads, hashes, encodes and appends all parts; enters them in the index now and then.
   private func storeParts(_ source: OpenPutSource, _ plan: PutPlan, _ put: inout PutState) throws(StoreError) {
     let window = BatchWindow<[StoredPart]>(workers: store.workers, budget: store.budget)
-    defer { window.drain() }
+    do throws(StoreError) { try storeParts(source, plan, through: window, &put) } catch {
+      for parts in window.drain() { put.abandon(parts) }
+      throw error
+    }
+  }
+
+  private func storeParts(
+    _ source: OpenPutSource, _ plan: PutPlan, through window: BatchWindow<[StoredPart]>, _ put: inout PutState
+  ) throws(StoreError) {
     var layout = SourceLayout(source.bytes.file, byteCount: plan.byteCount ?? 0, partByteCount: plan.partByteCount)
     var wantsMore = true
     while true {
@@ -209,7 +217,7 @@ struct PutPipeline {
   /// Enters what has been stored so far in the index, as `writing`: durable, invisible, and rolled back by whoever
   /// finds this writer dead.
   private func enter(_ put: inout PutState) throws(StoreError) {
-    let change = put.takeUnindexed()
+    let change = put.change
     let entry = put.entry(.writing)
     let (index, quota, id) = (try store.index, store.quota, put.id)
     try session.perform(
@@ -217,6 +225,7 @@ struct PutPipeline {
         try change.apply(to: index, within: quota, journal, in: transaction)
         try index.files.setWriting(id, entry, in: transaction)
       })
+    put.noteIndexed()
     put.isEntered = true
   }
 
@@ -252,7 +261,7 @@ struct PutPipeline {
   /// Syncs the segments, appends the commit record and makes the file visible, in that order; one of a group is whole
   /// and durable, but stays `writing` until the group is published.
   private func complete(_ put: inout PutState) throws(StoreError) -> FileEntry {
-    let change = put.takeUnindexed()
+    let change = put.change
     let isPublished = group == nil
     let entry = put.entry(isPublished ? .ready : .writing)
     let (index, quota, id, writer) = (try store.index, store.quota, put.id, session.writer)
@@ -272,6 +281,7 @@ struct PutPipeline {
         }
         try index.segments.disown(full, by: writer, in: transaction)
       })
+    put.noteIndexed()
     group?.add(id)
     session.segments.endPut(put.number, disowned: full)
     removeDeadSegments(among: full)
@@ -295,7 +305,8 @@ struct PutPipeline {
   /// Leaves what was stored to whoever goes on with it: the index names it, and the file belongs to nobody. Returns only
   /// when that fails.
   private func suspend(_ put: inout PutState) throws(StoreError) {
-    let change = put.takeUnindexed()
+    session.segments.abandon(put.abandoned)
+    let change = put.change
     var entry = put.entry(.writing)
     entry.writer = WriterID(rawValue: 0)
     let (waiting, index, quota, id, writer) = (entry, try store.index, store.quota, put.id, session.writer)
@@ -332,6 +343,9 @@ struct PutPipeline {
   }
 
   private func takeOut(_ put: PutState) throws(StoreError) {
+    // What the index names is not known where the last change of it may be durable.
+    try session.checkUsable()
+    session.segments.abandon(put.unindexed + put.abandoned)
     if put.isEntered {
       try Reclamation(store: store, perform: session.perform).rollBack(put.id, of: session.writer, by: session.writer)
     }

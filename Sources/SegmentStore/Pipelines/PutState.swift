@@ -27,6 +27,8 @@ struct PutState {
   private(set) var unindexed: [StoredPart] = []
   /// What their records take.
   private(set) var unindexedByteCount = 0
+  /// Parts that were stored while another one failed.
+  private(set) var abandoned: [StoredPart] = []
 
   /// By which the segment pool knows this put.
   var number: UInt64 = 0
@@ -95,16 +97,21 @@ struct PutState {
     unindexed += parts
   }
 
-  /// What has to be entered in the index since the last time.
-  mutating func takeUnindexed() -> PutChange {
+  /// Notes a batch whose parts no file will have.
+  mutating func abandon(_ parts: [StoredPart]) { abandoned += parts }
+
+  /// What has to be entered in the index since ``noteIndexed()``.
+  var change: PutChange {
     var records = AppendedRecords()
     for part in unindexed { records.add(part.record) }
     if let manifestRecord { records.add(manifestRecord) }
-    defer {
-      unindexed = []
-      unindexedByteCount = 0
-    }
     return PutChange(parts: unindexed.map { ($0.id, $0.entry) }, records: records)
+  }
+
+  /// All of ``change`` is in the index.
+  mutating func noteIndexed() {
+    unindexed = []
+    unindexedByteCount = 0
   }
 
   func entry(_ state: FileEntry.State) -> FileEntry {

@@ -43,8 +43,13 @@ final class BatchWindow<Output: Sendable> {
     try pending.removeFirst().wait { $0 }.get()
   }
 
-  /// Waits until no batch is worked on any more; their results are thrown away.
-  func drain() {
-    while !pending.isEmpty { _ = pending.removeFirst().wait { $0 } }
+  /// Waits until no batch is worked on any more.
+  /// - Returns: The results of those that succeeded, oldest first.
+  @discardableResult func drain() -> [Output] {
+    var outputs: [Output] = []
+    while !pending.isEmpty {
+      if case .success(let output) = pending.removeFirst().wait(until: { $0 }) { outputs.append(output) }
+    }
+    return outputs
   }
 }

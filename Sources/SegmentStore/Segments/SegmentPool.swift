@@ -79,6 +79,10 @@ final class SegmentPool: Sendable {
 
   // MARK: Puts
 
+  /// Gives the pages back of parts that the index does not name and never will. In an open segment others may have been
+  /// appended behind them; a full one perhaps holds what is needed.
+  func abandon(_ parts: [StoredPart]) { DeadPages.punch(parts.map(\.record.location), in: directory) }
+
   /// Notes that a put begins, whose records the index does not name for a while: the segments they are in stay owned.
   func beginPut() -> UInt64 {
     state.withLock { state in
