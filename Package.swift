@@ -109,6 +109,15 @@ let package = Package(
   ]
 )
 
+// Only for the sanitizers, which watch the libraries: the commands would take most of the time to build.
+if Context.environment["PFS_LIBRARIES_ONLY"] != nil {
+  let commands: Set = [
+    "pfs", "pfs-bench", "sensor-log", "etl-staging", "CommandTests", "CommandSupportTests", "FaultyDisk",
+  ]
+  package.targets.removeAll { commands.contains($0.name) }
+  package.products.removeAll { commands.contains($0.name) }
+}
+
 // Only for Fuzz/run, which sets the variable: it is built with other flags than all else.
 if Context.environment["PFS_FUZZ"] != nil {
   package.targets.append(

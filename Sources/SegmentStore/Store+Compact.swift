@@ -46,7 +46,7 @@ extension Store {
   /// Compacts until the reserve is whole again, or there is nothing more to be had. Best effort; not where somebody else
   /// compacts.
   /// - Throws: `.indexDamaged` only.
-  func winReserveBack() throws(StoreError) {
+  func winReserveBack(_ cancellation: Cancellation) throws(StoreError) {
     var options = CompactionOptions()
     options.targetRatio = 1
     do throws(StoreError) {
@@ -55,7 +55,7 @@ extension Store {
         while: {
           reserve.refill()
           return !reserve.isWhole
-        }, cancellation: Cancellation(), progress: { _, _ in })
+        }, cancellation: cancellation, progress: { _, _ in })
     } catch  where error.code != .indexDamaged {}
     reserve.refill()
   }
@@ -89,6 +89,8 @@ extension Store {
   ) throws(StoreError) -> CompactionSummary {
     let session = try reserve.lend { () throws(StoreError) in try writerSession() }
     try session.checkUsable()
+    // With room for all of it this is no full disk any more.
+    reserve.refill()
     var summary = CompactionSummary()
     var plan = try CompactionPlan(self)
     summary.diskByteCountBefore = plan.diskByteCount

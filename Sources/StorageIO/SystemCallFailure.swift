@@ -33,6 +33,8 @@ public struct SystemCallFailure: Error, Hashable, Sendable, CustomStringConverti
 
   /// No room on the device, in the quota of the user, or under the file size limit of the process.
   public var isNoSpace: Bool { errorNumber == ENOSPC || errorNumber == EDQUOT || errorNumber == EFBIG }
+  /// The file system finds its own records damaged.
+  public var isDamagedFileSystem: Bool { errorNumber == EBADMSG || errorNumber == EUCLEAN }
   public var isNotFound: Bool { errorNumber == ENOENT || errorNumber == ENOTDIR }
   public var isExists: Bool { errorNumber == EEXIST }
   /// Of an open that asked for a file without a name: whether the file system cannot make one.

@@ -35,10 +35,10 @@ import Testing
       #expect(try Store.compactIndex(at: other.path) == .inUse)
       #expect(try other.files(limit: 10).count == 2)
       try other.close()
-      let outcome = try Store.compactIndex(at: other.path)
+      let outcome = try compactedIndex(at: other.path)
       guard case .done(let old, let new) = outcome else { throw TestFailure("\(outcome)") }
       #expect(old.byteCount >= before && new.byteCount < before / 4 && !new.isWorthCompacting)
-      #expect(try Store.compactIndex(at: other.path) == .notWorthIt(new))
+      #expect(try compactedIndex(at: other.path) == .notWorthIt(new))
     }
   }
 
@@ -106,6 +106,15 @@ import Testing
       #expect(try inode(sandbox.store) == before)
       sandbox.isChecked = false
     }
+  }
+
+  /// A process that another test starts just now holds a copy of every lock of this one, until it runs its program.
+  private func compactedIndex(at path: FilePath) throws -> IndexCompaction {
+    for _ in 0..<10_000 {
+      let outcome = try Store.compactIndex(at: path)
+      if outcome != .inUse { return outcome }
+    }
+    throw TestFailure("the store stays in use")
   }
 
   private func withStore(_ body: (Sandbox) throws -> Void) throws {

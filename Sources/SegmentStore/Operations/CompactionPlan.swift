@@ -37,10 +37,11 @@ struct CompactionPlan {
   /// - Complexity: O(segments), with two system calls for each.
   init(_ store: Store) throws(StoreError) {
     let index = try store.index
-    let smallestGainByteCount =
-      store.reserve.isWhole
-      ? max(pageByteCount, store.superblock.segmentByteCount / CompactionPlan.smallestGainShare)
-      : CompactionPlan.smallestGainByteCountOnFullDisk
+    var smallestGainByteCount = max(
+      pageByteCount, store.superblock.segmentByteCount / CompactionPlan.smallestGainShare)
+    if !store.reserve.isWhole {
+      smallestGainByteCount = min(smallestGainByteCount, CompactionPlan.smallestGainByteCountOnFullDisk)
+    }
     var entries: [(id: SegmentID, entry: SegmentEntry)] = []
     try index.read { (transaction) throws(StoreError) in
       try index.segments.forEach(in: transaction) { (id, entry) in entries.append((id, entry)) }

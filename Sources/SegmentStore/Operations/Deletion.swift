@@ -67,7 +67,8 @@ final class Deletion {
     let session = try store.writerSession()
     guard options.waitsForSpace else {
       let (store, space) = (store, space)
-      store.spaceThread.run { space.giveBackOrLeave(to: store, session) }
+      let cancellation = cancellation
+      store.spaceThread.run { space.giveBackOrLeave(to: store, session, cancellation) }
       return
     }
     try returnSpace()
@@ -76,7 +77,7 @@ final class Deletion {
   private func returnSpace() throws(StoreError) {
     let returned = space
     space = SpaceReturn()
-    try returned.giveBack(to: store, try store.writerSession())
+    try returned.giveBack(to: store, try store.writerSession(), cancellation)
   }
 
   // MARK: Groups
@@ -143,7 +144,7 @@ final class Deletion {
     }
     if hasCompacted { return false }
     countAtCompaction = result.doneCount
-    try store.winReserveBack()
+    try store.winReserveBack(cancellation)
     return true
   }
 
@@ -219,8 +220,11 @@ struct SpaceReturn: Sendable {
   }
 
   /// Gives it back, and then sets the reserve aside again. What cannot be given back now is left to the next open.
+  /// - Parameter cancellation: of the compaction that a full disk may need.
   /// - Throws: `.indexDamaged` only.
-  func giveBack(to store: Store, _ session: WriterSession) throws(StoreError) {
+  func giveBack(
+    to store: Store, _ session: WriterSession, _ cancellation: Cancellation
+  ) throws(StoreError) {
     let reclamation = Reclamation(store: store, perform: session.perform)
     let stretches = DeadStretches(store: store, session: session)
     var (dead, islands) = (dead, DeadSpace())
@@ -245,10 +249,10 @@ struct SpaceReturn: Sendable {
     store.reserve.refill()
     guard store.reserve.isShort else { return }
     // What has died gave no whole page back, or too few.
-    try store.winReserveBack()
+    try store.winReserveBack(cancellation)
   }
 
-  func giveBackOrLeave(to store: Store, _ session: WriterSession) {
-    do throws(StoreError) { try giveBack(to: store, session) } catch {}
+  func giveBackOrLeave(to store: Store, _ session: WriterSession, _ cancellation: Cancellation) {
+    do throws(StoreError) { try giveBack(to: store, session, cancellation) } catch {}
   }
 }

@@ -57,8 +57,15 @@ struct BadWrites {
     try disk.set(faults)
   }
 
-  /// - Returns: Whether the fault came.
-  func run(_ point: BadWritePoint) throws(CaseFailure) -> Bool {
+  /// What became of a fault besides what was promised.
+  struct Outcome {
+    /// Whether it came.
+    let isMet: Bool
+    /// Whether the file system still knows where the store is: what was refused was perhaps a write of its own.
+    let isFileSystemSound: Bool
+  }
+
+  func run(_ point: BadWritePoint) throws(CaseFailure) -> Outcome {
     let (disk, stage, scenario) = (disk, stage, point.scenario)
     var faults = FaultyDisk.Control.Faults()
     if point.isFlush { faults.flush = point.number } else { faults.write = point.number }
@@ -72,14 +79,26 @@ struct BadWrites {
       try disk.mount()
       return (ending, counts)
     }
+    let isMet = counts.failedWrites + counts.failedFlushes > 0
     do throws(CaseFailure) {
       try check(ending, point)
+      guard try isFileSystemSound() else { return Outcome(isMet: isMet, isFileSystemSound: false) }
       try checkStore(ending, scenario)
     } catch {
       guard case .promise(let kind, let message) = error else { throw error }
       throw .promise(kind, "\(ending): \(message)")
     }
-    return counts.failedWrites + counts.failedFlushes > 0
+    return Outcome(isMet: isMet, isFileSystemSound: true)
+  }
+
+  private func isFileSystemSound() throws(CaseFailure) -> Bool {
+    let store = stage.store
+    return try CaseFailure.harness { () throws(SystemCallFailure) in
+      do throws(SystemCallFailure) { _ = try Tree.exists(store) } catch  where error.isDamagedFileSystem {
+        return false
+      }
+      return true
+    }
   }
 
   private func check(_ ending: TortureProgram.Ending, _ point: BadWritePoint) throws(CaseFailure) {

@@ -105,7 +105,9 @@ struct FaultyDiskSweep: Sendable {
     let place = "\(point.isFlush ? "flush" : "write") \(point.number) of the disk fails"
     try record("\(point.scenario.name): \(place)\(point.isSticky ? ", and all later ones" : "")", point.text) {
       () throws(CaseFailure) in
-      if try writes.run(point) { run.count("bad writes and flushes: met") }
+      let outcome = try writes.run(point)
+      if outcome.isMet { run.count("bad writes and flushes: met") }
+      if !outcome.isFileSystemSound { run.count("bad writes and flushes: broke the file system itself") }
     }
     run.count("bad writes and flushes: tried")
   }
