@@ -90,6 +90,7 @@ final class ChunkFiles: Sendable {
   func remove(_ id: ChunkID) throws(SystemCallFailure) {
     maps.withLock { $0[id] = nil }
     try directory.removeFile(id.fileName)
+    changed.remove(id)
   }
 
   /// Makes names that were added or removed durable.

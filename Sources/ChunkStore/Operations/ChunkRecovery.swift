@@ -159,6 +159,7 @@ struct ChunkRecovery {
   }
 
   private func writeZeros(_ file: File, _ range: Range<Int>) throws(SystemCallFailure) {
+      map.forgetSpace(from: end)
     let zeros = [UInt8](repeating: 0, count: 1 << 20)
     var offset = range.lowerBound
     while offset < range.upperBound {
