@@ -29,8 +29,11 @@ extension TypedStore {
   @inlinable public func get<Value: ChunkStorable>(
     _ key: ChunkKey, as type: Value.Type = Value.self
   ) throws(ChunkStoreError) -> Value? {
-    guard let object = try find(key, .value, TypeShape(type)) else { return nil }
-    return try StoredValue<Value>(object).get()
+    while let object = try find(key, .value, TypeShape(type)) {
+      // One that was replaced since it was found has a successor, or none.
+      do throws(ChunkStoreError) { return try StoredValue<Value>(object).get() } catch  where error.code == .notFound {}
+    }
+    return nil
   }
 
   /// A copy of the value of `key`, or `fallback` where there is none.

@@ -114,4 +114,30 @@ import Testing
     #expect(try array[4096] == 0)
     try store.close()
   }
+
+  @Test("a key that has a value has one at every moment while it is put again and again")
+  func getWhilePut() throws {
+    let fixture = try TypedStoreFixture(chunkByteCount: 64 << 10)
+    let store = fixture.store
+    try store.put("k", 0)
+    let isDone = Atomic(false)
+    let failures = Mutex<[String]>([])
+    let writer = Thread {
+      for number in 1...2000 {
+        if let failure = code({ try store.put("k", number, durability: .staged) }) {
+          failures.withLock { $0.append("put: \(failure)") }
+        }
+      }
+      isDone.store(true, ordering: .releasing)
+    }
+    writer.start()
+    while !isDone.load(ordering: .acquiring) {
+      var value: Int?
+      let failure = code { value = try store.get("k") }
+      if failure != nil || value == nil { failures.withLock { $0.append("get: \(failure?.description ?? "none")") } }
+      #expect(try store.verify().damages == [:])
+    }
+    #expect(failures.withLock { $0 } == [])
+    #expect(try store.get("k") == 2000)
+  }
 }
