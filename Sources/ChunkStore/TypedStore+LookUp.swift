@@ -39,7 +39,9 @@ extension TypedStore {
   public func keys(
     prefix: ChunkKey = "", after: ChunkKey? = nil, limit: Int = 1000
   ) throws(ChunkStoreError) -> [ChunkKey] {
-    guard limit > 0 else { return [] }
+    guard limit > 0, prefix.bytes.count <= ChunkKey.byteCounts.upperBound else { return [] }
+    let after = after == "" ? nil : after
+    try after?.check()
     let index = try settledIndex()
     let page: [(key: [UInt8], entry: ObjectEntry)] = try index.read { (transaction) throws(ChunkStoreError) in
       try index.checkSum(of: index.objects, in: transaction)

@@ -8,7 +8,8 @@ extension TypedStore {
   // MARK: Values
 
   /// Makes a value at the head of the newest chunk.
-  /// - Throws: `.exists`, `.busy`, `.noSpace`, `.readOnly`; then nothing was made.
+  /// - Throws: `.exists`, `.busy`, `.readOnly`; then nothing was made. `.noSpace`: the same, or, when it was the flush that found
+  ///   no room, it is there for this process, and for good with the next flush that succeeds.
   public func new<Value: ChunkStorable>(
     _ key: ChunkKey, _ value: Value, durability: Durability = .synced
   ) throws(ChunkStoreError) -> StoredValue<Value> {
@@ -17,7 +18,7 @@ extension TypedStore {
 
   /// Stores a value under `key`, in the place of whatever object had it: all see the one or the other, and so does the
   /// store after a crash. Waits for those who use the object that is replaced.
-  /// - Throws: `.busy`, `.noSpace`, `.readOnly`; then nothing was stored.
+  /// - Throws: `.busy`, `.noSpace`, `.readOnly`, as ``new(_:_:durability:)``.
   public func put<Value: ChunkStorable>(
     _ key: ChunkKey, _ value: Value, durability: Durability = .synced
   ) throws(ChunkStoreError) {
@@ -28,8 +29,11 @@ extension TypedStore {
   @inlinable public func get<Value: ChunkStorable>(
     _ key: ChunkKey, as type: Value.Type = Value.self
   ) throws(ChunkStoreError) -> Value? {
-    guard let object = try find(key, .value, TypeShape(type)) else { return nil }
-    return try StoredValue<Value>(object).get()
+    while let object = try find(key, .value, TypeShape(type)) {
+      // One that was replaced since it was found has a successor, or none.
+      do throws(ChunkStoreError) { return try StoredValue<Value>(object).get() } catch  where error.code == .notFound {}
+    }
+    return nil
   }
 
   /// A copy of the value of `key`, or `fallback` where there is none.
@@ -52,7 +56,7 @@ extension TypedStore {
   /// Makes an array of `count` elements, all zeros, that take space when they are set.
   ///
   /// One that does not fit into a chunk gets a chunk of its own.
-  /// - Throws: `.exists`, `.invalidArgument`, `.busy`, `.noSpace`, `.readOnly`; then nothing was made.
+  /// - Throws: `.exists`, `.invalidArgument`, `.busy`, `.noSpace`, `.readOnly`, as ``new(_:_:durability:)``.
   public func newArray<Element: ChunkStorable>(
     _ key: ChunkKey, of type: Element.Type = Element.self, count: Int, durability: Durability = .synced
   ) throws(ChunkStoreError) -> FixedArray<Element> {
@@ -171,7 +175,10 @@ extension TypedStore {
       let object = try writer.place(
         key, kind, layout: layout, elementCount: elementCount, payloadByteCount: byteCount,
         reservedByteCount: reservedByteCount)
-      try fill(object)
+      do throws(ChunkStoreError) { try fill(object) } catch {
+        writer.abandon(object.entry)
+        throw error
+      }
       old?.markRemoved()
       try writer.stage(key, .store(object))
       if durability == .synced { try writer.flush() }

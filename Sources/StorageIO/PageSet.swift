@@ -21,18 +21,38 @@ import Synchronization
 
   public func containsAll(_ pages: Range<Int>) -> Bool {
     if pages.count == 1 { return contains(pages.lowerBound) }
-    return pages.allSatisfy { contains($0) }
+    var hasAll = true
+    forEachWord(of: pages) { word, bits in
+      if word.load(ordering: .acquiring) & bits != bits { hasAll = false }
+      return hasAll
+    }
+    return hasAll
   }
 
   public func insert(_ pages: Range<Int>) {
-    for page in pages {
-      withWord(of: page) { word, bit in _ = word.bitwiseOr(bit, ordering: .acquiringAndReleasing) }
+    forEachWord(of: pages) { word, bits in
+      _ = word.bitwiseOr(bits, ordering: .acquiringAndReleasing)
+      return true
     }
   }
 
   public func remove(_ pages: Range<Int>) {
-    for page in pages {
-      withWord(of: page) { word, bit in _ = word.bitwiseAnd(~bit, ordering: .acquiringAndReleasing) }
+    forEachWord(of: pages) { word, bits in
+      // Memory in which nothing is set is not written to.
+      if word.load(ordering: .acquiring) & bits != 0 { _ = word.bitwiseAnd(~bits, ordering: .acquiringAndReleasing) }
+      return true
+    }
+  }
+
+  /// Calls `body` with each word that has bits of `pages`, and those bits, until it says no.
+  private func forEachWord(of pages: Range<Int>, _ body: (borrowing Atomic<UInt64>, UInt64) -> Bool) {
+    var page = pages.lowerBound
+    while page < pages.upperBound {
+      let first = page % PageSet.wordBitCount
+      let count = min(PageSet.wordBitCount - first, pages.upperBound - page)
+      let bits = (UInt64.max >> UInt64(PageSet.wordBitCount - count)) << UInt64(first)
+      guard withWord(of: page, { word, _ in body(word, bits) }) else { return }
+      page += count
     }
   }
 

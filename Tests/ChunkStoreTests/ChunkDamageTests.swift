@@ -147,9 +147,8 @@ import Testing
     try fixture.whileClosed {
       let path = fixture.path.appending("CHUNKS")
       let file = try File.open(path, .write)
-      // Another byte than the one that is there, whatever that is.
-      let byte = try file.bytes(at: offset, byteCount: 1).first ?? 0
-      try file.write([byte ^ 0x7F], at: offset)
+      // Another byte than the one that is there, whatever that is; none is behind the end.
+      try file.write([(try file.bytes(at: offset, byteCount: 1).first ?? 0) ^ 0x7F], at: offset)
       let wanted: [Int: ChunkStoreError.Code] = [0: .notAStore, 8: .newerFormat, 30: .corrupt, 5000: .corrupt]
       #expect(code { _ = try TypedStore(at: fixture.path) } == wanted[offset])
     }

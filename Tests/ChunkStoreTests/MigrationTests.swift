@@ -53,6 +53,23 @@ import Testing
     #expect(try store.get("value") == Reading(5))
   }
 
+  @Test("of a sealed object that is damaged is an error, and the object stays")
+  func damaged() throws {
+    let fixture = try TypedStoreFixture()
+    let array = try fixture.store.newArray("a", of: Reading.self, count: 100)
+    for index in array.indices { try array.set(index, to: Reading(index)) }
+    try fixture.store.seal("a")
+    let object = try #require(try fixture.store.object("a"))
+    try fixture.reopen(after: { try fixture.chunkFile(1).write([99], at: object.offset + 8) })
+    let failure = code {
+      try fixture.store.migrate("a", from: Reading.self, to: NewReading.self) { old in
+        NewReading(time: old.time, sensor: old.sensor, site: 0, value: old.value, quality: 0)
+      }
+    }
+    #expect(failure == .corrupt)
+    #expect(try fixture.store.object("a")?.isSealed == true)
+  }
+
   @Test("an object is dumped by the layout that is stored with it")
   func dumped() throws {
     let track = Track(

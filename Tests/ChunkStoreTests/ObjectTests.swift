@@ -157,6 +157,15 @@ import Testing
     #expect(try chunks.map { Int($0.chunk.rawValue) } == Array(1...store.chunks().count))
   }
 
+  @Test("prefixes and places in the list that no key can have are no keys, or an error of the caller")
+  func strangeKeys() throws {
+    try fixture.store.put("a", 1)
+    let long = ChunkKey(bytes: [UInt8](repeating: 97, count: 3000))
+    #expect(try fixture.store.keys(prefix: long) == [])
+    #expect(try fixture.store.keys(after: "") == ["a"])
+    #expect(code { _ = try fixture.store.keys(after: long) } == .invalidArgument)
+  }
+
   @Test("keys are listed in order, by prefix, a page at a time")
   func keys() throws {
     let keys: [ChunkKey] = (0..<300).map { "\($0 % 3 == 0 ? "x" : "y")/\($0 + 1000)" }

@@ -63,6 +63,21 @@ import Testing
     }
   }
 
+  @Test(
+    "torture flips bits in stores of typed objects and cuts them, and nothing is silent",
+    arguments: [("typed-flip", "300"), ("typed-truncate", "200")])
+  func damaged(layer: String, budget: String) throws {
+    try Sandbox.use { sandbox in
+      let result = try bench(
+        sandbox, "torture", layer, "--budget", budget, "--seed", "5", "--store-dir", sandbox.work.text)
+      expectDone(result)
+      for area in ["chunks: named", "index: named", "CHUNKS: named", "rebuilds:", "0 violations"] {
+        #expect(String(decoding: result.standardOutput, as: UTF8.self).contains(area), "\(area): \(result)")
+      }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: sandbox.work.text).isEmpty)
+    }
+  }
+
   private func bench(_ sandbox: Sandbox, _ arguments: String...) throws -> CommandResult {
     try Command(
       Sandbox.executable.parent / "pfs-bench", arguments, environment: sandbox.environment,

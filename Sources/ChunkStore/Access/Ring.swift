@@ -3,7 +3,8 @@ import StorageIO
 /// The newest elements of a sequence, at most as many as fit; one more at an end drops the one at the other end.
 ///
 /// A handle may be used from any thread, and stays good when the object is moved. When the object was deleted or replaced
-/// every call throws `.notFound`. A process that dies while it adds an element leaves the ring with it or without it.
+/// every call throws `.notFound`. A process that dies while it adds an element leaves the ring with it or without it; a loss of
+/// power may leave zeros or older elements in the place of those that were added since the last flush.
 public struct Ring<Element: ChunkStorable>: Sendable {
   @usableFromInline let object: StoredObject
   /// The most elements that it holds.

@@ -181,7 +181,8 @@ import Synchronization
     endReading()
   }
 
-  private func verifySeal() throws(ChunkStoreError) {
+  /// Holds the bytes of a sealed object against its sum.
+  func verifySeal() throws(ChunkStoreError) {
     guard let expected = seal?.value else { return }
     let found = try payloadSum()
     guard found == expected else {

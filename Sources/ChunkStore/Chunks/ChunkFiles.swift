@@ -32,7 +32,8 @@ final class ChunkFiles: Sendable {
     if let map = maps.withLock({ $0[id] }), !map.mapping.isFaulted { return map }
     let file: File
     do throws(SystemCallFailure) {
-      file = try directory.open(id.fileName, isWritable ? [.write, .noFollow] : .noFollow)
+      file = try directory.open(
+        id.fileName, isWritable ? [.write, .noFollow, .nonBlocking] : [.noFollow, .nonBlocking])
     } catch {
       if error.isNotFound { return nil }
       throw ChunkStoreError(error)
@@ -89,6 +90,7 @@ final class ChunkFiles: Sendable {
 
   func remove(_ id: ChunkID) throws(SystemCallFailure) {
     maps.withLock { $0[id] = nil }
+    changed.remove(id)
     try directory.removeFile(id.fileName)
   }
 

@@ -76,8 +76,40 @@ import Synchronization
     }
   }
 
+  /// All of the pages or none: a file system may have taken what there was before it says that it was not enough.
   private func allocate(_ pages: Range<Int>, of file: File) throws(SystemCallFailure) {
-    try file.allocate((pages.lowerBound * pageByteCount)..<min(pages.upperBound * pageByteCount, byteCount))
+    var holes: [Range<Int>] = []
+    // The first and the last page may be those of another object too, into which somebody writes meanwhile.
+    if pages.count > 2 {
+      let inner = ((pages.lowerBound + 1) * pageByteCount)..<((pages.upperBound - 1) * pageByteCount)
+      try file.forEachHole(in: inner) { holes.append($0) }
+    }
+    do throws(SystemCallFailure) {
+      try file.allocate((pages.lowerBound * pageByteCount)..<min(pages.upperBound * pageByteCount, byteCount))
+    } catch {
+      if error.isNoSpace { try giveBack(holes, of: file) }
+      throw error
+    }
+  }
+
+  /// Makes holes again of what were holes, but for pages that were reserved before and not written to yet.
+  private func giveBack(_ holes: [Range<Int>], of file: File) throws(SystemCallFailure) {
+    for hole in holes {
+      var page = (hole.lowerBound + pageByteCount - 1) / pageByteCount
+      let end = hole.upperBound / pageByteCount
+      while page < end {
+        let first = page
+        while page < end, reserved?.contains(page) == false { page += 1 }
+        if first < page { try file.deallocate((first * pageByteCount)..<(page * pageByteCount)) }
+        page += 1
+      }
+    }
+  }
+
+  /// Says that the blocks behind `offset` are gone, by other ways than ``punch(_:)``.
+  func forgetSpace(from offset: Int) {
+    guard let reserved else { return }
+    reserved.remove((offset / pageByteCount)..<reserved.pageCount)
   }
 
   /// Gives back the whole pages of `range`, which nobody else uses; they read as zeros from then on.
@@ -165,6 +197,9 @@ final class ChangedChunks: Sendable {
   private let maps = Mutex<[ObjectIdentifier: ChunkMap]>([:])
 
   func insert(_ map: ChunkMap) { maps.withLock { $0[ObjectIdentifier(map)] = map } }
+
+  /// Takes a chunk out whose file is to be removed.
+  func remove(_ chunk: ChunkID) { maps.withLock { maps in maps = maps.filter { $0.value.id != chunk } } }
 
   /// Takes all out, in the order of their numbers.
   func takeAll() -> [ChunkMap] {

@@ -22,6 +22,8 @@ struct ChunkScan {
   /// Behind the last object so far.
   private(set) var end: Int
   private(set) var damages: [Damage] = []
+  /// Whether there is an object of another store, of another chunk or from another place.
+  private(set) var hasStrangers = false
   private static let windowByteCount = 1 << 20
 
   init(_ map: ChunkMap, storePrefix: UInt64, from offset: Int) {
@@ -46,17 +48,23 @@ struct ChunkScan {
     return nil
   }
 
-  /// The next place from `offset` on where the magic bytes of an object stand.
+  /// The next place from `offset` on where the magic bytes of an object stand, or what else only a header has: so that one
+  /// whose first bytes are damaged is missed.
   private func nextCandidate() throws(ChunkStoreError) -> Int? {
     var start = offset
     while start <= map.byteCount - ObjectHeader.fixedByteCount {
       guard let data = try map.nextData(from: start) else { return nil }
       start = max(start, data / ChunkFormat.objectAlignment * ChunkFormat.objectAlignment)
       let end = min(start + ChunkScan.windowByteCount, map.byteCount)
-      let found = try map.withBytes(start..<end) { (bytes) throws(ChunkStoreError) -> Int? in
+      let magic = try map.withBytes(start..<end) { (bytes) throws(ChunkStoreError) -> Int? in
         bytes.firstOffset(of: ObjectHeader.magic, stride: ChunkFormat.objectAlignment)
       }
-      if let found { return start + found }
+      let shift = ObjectHeader.Offset.storePrefix
+      let prefix = try map.withBytes((start + shift)..<min(end + shift, map.byteCount)) {
+        (bytes) throws(ChunkStoreError) -> Int? in
+        bytes.firstOffset(of: prefixBytes, stride: ChunkFormat.objectAlignment)
+      }
+      if let found = [magic, prefix].compactMap({ $0 }).min() { return start + found }
       start = end.roundedUp(toMultipleOf: ChunkFormat.objectAlignment)
     }
     return nil
@@ -64,7 +72,13 @@ struct ChunkScan {
 
   private mutating func header(at offset: Int) throws(ChunkStoreError) -> Found? {
     let start = try map.copy(offset..<(offset + ObjectHeader.fixedByteCount))
-    guard start.starts(with: ObjectHeader.magic) else { return nil }
+    guard start.starts(with: ObjectHeader.magic) else {
+      // Behind an object there is another one, or zeros: of one that was given up, or of half a header that a recovery met.
+      if !start.starts(with: [0, 0, 0, 0]), offset == end || isOfThisPlace(start, offset) {
+        damages.append(Damage(offset: offset, message: "a header that does not begin as one does"))
+      }
+      return nil
+    }
     guard let byteCount = ObjectHeader.claimedByteCount(start), byteCount <= map.byteCount - offset else {
       damages.append(Damage(offset: offset, message: "a header of a length that cannot be"))
       return nil
@@ -76,9 +90,24 @@ struct ChunkScan {
       return nil
     }
     // A copy of a header in the bytes of some object says where it was copied from.
-    guard header.storePrefix == storePrefix, header.place.chunk == map.id, header.place.offset == offset else {
+    guard isOfThisPlace(start, offset) else {
+      hasStrangers = true
       return nil
     }
     return Found(header: header, layout: LayoutText.parse(header.layoutText))
+  }
+
+  /// Whether the first bytes of a header say that it belongs where it is.
+  private func isOfThisPlace(_ start: [UInt8], _ offset: Int) -> Bool {
+    let reader = ByteReader(start)
+    return reader.get(ObjectHeader.Offset.storePrefix, as: UInt64.self) == storePrefix
+      && reader.get(ObjectHeader.Offset.chunk, as: UInt64.self) == map.id.rawValue
+      && reader.get(ObjectHeader.Offset.offset, as: UInt64.self) == UInt64(offset)
+  }
+
+  private var prefixBytes: [UInt8] {
+    var writer = ByteWriter(byteCount: 8)
+    writer.put(storePrefix, at: 0)
+    return writer.bytes
   }
 }

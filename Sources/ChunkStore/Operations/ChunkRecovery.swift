@@ -40,6 +40,7 @@ struct ChunkRecovery {
     if known != nil, try map.nextData(from: start) == nil { return }
     var scan = ChunkScan(map, storePrefix: files.storePrefix, from: start)
     var livingCount = 0
+    let findingCount = findings.count
     var batch: [ChunkScan.Found] = []
     while let found = try scan.next() {
       batch.append(found)
@@ -51,9 +52,9 @@ struct ChunkRecovery {
     livingCount += try adopt(batch, of: map)
     if isRebuild, !scan.damages.isEmpty {
       findings += scan.damages.map { ChunkFinding(chunk: chunk, offset: $0.offset, message: $0.message) }
-      // Nothing of it is changed: whoever repairs it finds it as it was.
-      return
     }
+    // Nothing of it is changed: whoever repairs it finds it as it was. But the newest chunk is written to.
+    if isRebuild || known == nil, findings.count > findingCount { return }
     // Behind the end that the index knows, half of a header is one that was being written, and nobody was told. One before
     // an object that came to the disk whole stays where it is, and is a header no more: a rebuild would take it for damage.
     for damage in scan.damages where damage.offset < scan.end {
@@ -90,19 +91,25 @@ struct ChunkRecovery {
     }
   }
 
-  /// Whether there is an object in a file that cannot be read as a chunk. Its first page is durable before any object is.
+  /// Whether there is an object, or what is left of one, in a file that cannot be read as a chunk: one that was cut short, or
+  /// came from another place. Of a chunk that was being made the first page is durable before any object is.
   private func holdsObjects(_ chunk: ChunkID) throws(ChunkStoreError) -> Bool {
     guard let map = try files.mapAsItIs(chunk) else { return false }
     var scan = ChunkScan(map, storePrefix: files.storePrefix, from: ChunkHeader.byteCount)
-    return try scan.next() != nil
+    return try scan.next() != nil || !scan.damages.isEmpty || scan.hasStrangers
   }
 
   /// Takes objects in, in one transaction.
   /// - Returns: How many of them live.
   private mutating func adopt(_ batch: [ChunkScan.Found], of map: ChunkMap) throws(ChunkStoreError) -> Int {
     var usable: [(key: ChunkKey, entry: ObjectEntry)] = []
-    for found in batch where found.header.death == .empty {
+    for found in batch {
       let place = found.header.place
+      if found.header.death == .damaged {
+        findings.append(
+          ChunkFinding(chunk: map.id, offset: place.offset, message: "a mark of deletion that cannot be read"))
+      }
+      guard found.header.death == .empty else { continue }
       guard let layout = found.layout else {
         findings.append(ChunkFinding(chunk: map.id, offset: place.offset, message: "a layout that cannot be read"))
         continue
@@ -152,6 +159,7 @@ struct ChunkRecovery {
       do throws(SystemCallFailure) { try file.deallocate(end..<map.byteCount) } catch  where error.isNotSupported {
         try writeZeros(file, end..<map.byteCount)
       }
+      map.forgetSpace(from: end)
       try file.syncData()
     } catch {
       throw ChunkStoreError(error)

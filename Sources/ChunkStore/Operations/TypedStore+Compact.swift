@@ -94,7 +94,12 @@ private struct Compaction {
     let (place, target) = try writer.findPlace(
       headerByteCount: old.headerByteCount, old.kind, elementCount: old.elementCount,
       payloadByteCount: old.payloadByteCount, reservedByteCount: 0)
-    try ObjectCopy.copy(old.payload, of: map, to: place.payloadOffset, of: target)
+    do throws(ChunkStoreError) {
+      try ObjectCopy.copy(old.payload, of: map, to: place.payloadOffset, of: target)
+    } catch {
+      writer.abandon(ObjectEntry(place: place, fingerprint: object.layout.fingerprint))
+      throw error
+    }
     object.move(to: place, in: target)
     try writer.stage(object.key, .store(object))
     summary.movedObjectCount += 1

@@ -8,9 +8,10 @@ import StorageIO
 extension TypedStore {
   /// Replaces the object of `key`, whatever its kind, by one whose elements `convert` makes of the old ones.
   ///
-  /// Elements of an array or ring that were never set, in pages that take no space, stay zeros and are not converted.
+  /// Elements of an array or ring that were never set, in pages that take no space, stay zeros and are not converted. One that
+  /// is sealed is checked first; the new one is not sealed.
   /// - Returns: False when the object is of the new type already, or there is none.
-  /// - Throws: `.wrongType` when it is of neither type; `.busy`, `.noSpace`, `.readOnly`; then it is as it was.
+  /// - Throws: `.wrongType` when it is of neither type; `.corrupt`, `.busy`, `.noSpace`, `.readOnly`; then it is as it was.
   /// - Complexity: O(elements that take space)
   @discardableResult
   public func migrate<Old: ChunkStorable, New: ChunkStorable>(
@@ -33,6 +34,7 @@ extension TypedStore {
   private func copyElements<Old: ChunkStorable, New: ChunkStorable>(
     of object: StoredObject, to made: StoredObject, _ convert: (Old) throws(ChunkStoreError) -> New
   ) throws(ChunkStoreError) {
+    try object.verifySeal()
     let (source, target) = (object.map, made.map)
     let base = object.kind == .ring ? RingEnds.byteCount : 0
     let (oldStart, newStart) = (object.place.payloadOffset + base, made.place.payloadOffset + base)

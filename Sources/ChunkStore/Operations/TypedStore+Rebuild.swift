@@ -29,6 +29,8 @@ extension TypedStore {
     try removeIndex(newIndexName, in: directory)
     let files = try store.openChunks(isWritable: true)
     let summary = try fill(store, files)
+    // Of a rebuild that was cut short behind its last rename.
+    try removeIndex(oldIndexName, in: directory)
     try translating { () throws(SystemCallFailure) in
       do throws(SystemCallFailure) {
         try directory.rename(ChunkIndex.directoryName, to: oldIndexName, replacing: false)

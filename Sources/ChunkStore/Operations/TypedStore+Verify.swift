@@ -24,10 +24,12 @@ extension TypedStore {
         do throws(ChunkStoreError) {
           // One that was deleted meanwhile is no finding.
           guard let object = try open(key) else { continue }
+          let isSealed = object.isSealed
+          do throws(ChunkStoreError) { try object.verify() } catch  where error.code == .notFound { continue }
           result.objectCount += 1
-          if object.isSealed { result.sealedCount += 1 }
-          try object.verify()
+          if isSealed { result.sealedCount += 1 }
         } catch  where error.code == .corrupt || error.code == .io {
+          result.objectCount += 1
           result.damages[key] = error.message
         }
       }

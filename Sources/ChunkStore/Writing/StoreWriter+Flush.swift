@@ -19,7 +19,8 @@ extension StoreWriter {
     try context.writability.check()
     let staged = state.withLock { $0 }
     try syncChanged()
-    if staged.changes.isEmpty && staged.newChunks.isEmpty { return }
+    // What a flush that met a full disk has left dying is buried by the next.
+    if staged.changes.isEmpty && staged.newChunks.isEmpty && staged.abandoned.isEmpty { return try bury() }
     try writeHeaders(of: staged)
     do throws(SystemCallFailure) { if !staged.newChunks.isEmpty { try files.syncNames() } } catch {
       throw context.writability.end(error)
@@ -28,6 +29,7 @@ extension StoreWriter {
     state.withLock { state in
       state.changes = [:]
       state.newChunks = [:]
+      state.abandoned = []
       state.ends = [:]
     }
     // From here on look-ups find in the index what they found staged.
@@ -73,6 +75,7 @@ extension StoreWriter {
         case .delete: try transaction.remove(index.objects, key.bytes)
         }
       }
+      for object in staged.abandoned { try transaction.put(index.dying, object.place.object.indexKey, object) }
       for (chunk, end) in staged.ends { try accounts.extend(chunk, to: end, in: transaction) }
       try accounts.write(in: transaction)
       try index.setCounters(staged.counters, in: transaction)

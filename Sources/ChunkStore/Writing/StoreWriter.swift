@@ -22,6 +22,9 @@ final class StoreWriter: Sendable {
     var changes: [ChunkKey: Change] = [:]
     /// Chunks that the index does not know yet.
     var newChunks: [ChunkID: ChunkEntry] = [:]
+    /// Objects that were placed and never came into the index: replaced or deleted before the flush, or not finished. A
+    /// flush that failed may have written their headers.
+    var abandoned: [ObjectEntry] = []
     /// Where objects were placed since the last flush, used or not.
     var ends: [ChunkID: Int] = [:]
   }
@@ -119,7 +122,12 @@ final class StoreWriter: Sendable {
     let room = try room(for: place.range.count)
     place.chunk = room.map.id
     place.offset = room.nextFreeOffset
-    try room.map.reserve(place.offset..<(place.payloadOffset + reservedByteCount))
+    do throws(ChunkStoreError) {
+      try room.map.reserve(place.offset..<(place.payloadOffset + reservedByteCount))
+    } catch {
+      discard(room.map.id)
+      throw error
+    }
     let (chunk, end) = (place.chunk, place.range.upperBound)
     state.withLock { state in
       state.counters.nextObject += 1
@@ -155,11 +163,28 @@ final class StoreWriter: Sendable {
     return newest
   }
 
+  /// Removes the chunk of an object that could not be placed, if it was made for that one alone.
+  private func discard(_ chunk: ChunkID) {
+    let isUnused = state.withLock { state in
+      state.newest?.map.id != chunk && state.ends[chunk] == nil && state.newChunks.removeValue(forKey: chunk) != nil
+    }
+    // A file that stays is one that the next open does not know, and removes.
+    if isUnused { do throws(SystemCallFailure) { try files.remove(chunk) } catch {} }
+  }
+
+  /// Notes that an object was placed in vain: the next flush gives its space back.
+  func abandon(_ object: ObjectEntry) { state.withLock { $0.abandoned.append(object) } }
+
   /// Notes a change, which this process sees from now on and the next flush makes durable.
   func stage(_ key: ChunkKey, _ change: Change) throws(ChunkStoreError) {
-    let changeCount = state.withLock { state in
+    var abandoned: ObjectEntry?
+    if case .store(let object)? = self.change(of: key) {
+      if case .store(let next) = change, next === object {} else { abandoned = object.entry }
+    }
+    let changeCount = state.withLock { [abandoned] state in
+      if let abandoned { state.abandoned.append(abandoned) }
       state.changes[key] = change
-      return state.changes.count
+      return state.changes.count + state.abandoned.count
     }
     switch change {
     case .store(let object): openObjects.replace(key, with: object)

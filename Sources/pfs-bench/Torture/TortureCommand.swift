@@ -29,7 +29,8 @@ enum TortureCommand {
     ExploreLayer.layer,
     KillLayer.layer, IOErrorLayer.layer, FullDiskLayer.layer,
     DamageLayer.flip, DamageLayer.truncate,
-    ConcurrentLayer.layer, MemoryLayer.layer, TypedLayer.layer, MutantsLayer.layer,
+    ConcurrentLayer.layer, MemoryLayer.layer, TypedLayer.layer,
+    TypedDamageLayer.flip, TypedDamageLayer.truncate, MutantsLayer.layer,
   ]
 
   /// What this program starts itself with, in processes of their own, to do a part of a layer.
@@ -38,7 +39,7 @@ enum TortureCommand {
     FaultyFileSystem.partName: FaultyFileSystem.serve,
     DamageLayer.partName: DamageWorker.run,
     ConcurrentWorker.name: ConcurrentWorker.run, MemoryWorker.name: MemoryWorker.run,
-    TypedLayer.partName: TypedLayer.act,
+    TypedLayer.partName: TypedLayer.act, TypedDamageLayer.partName: TypedDamageWorker.run,
   ]
 
   private static let help = CommandHelp(

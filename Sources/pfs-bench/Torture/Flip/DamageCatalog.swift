@@ -13,6 +13,8 @@ struct DamageCatalog {
 
   private static let bitShift = 3
   private static let fileShift = 48
+  /// Files that are nothing but structure.
+  private static let structureNames = [ReferenceImage.index, "STORE", "high-water", "CHUNKS"]
   /// Of pages without anything in them one byte in so many is flipped: they are holes, and hold nothing on a disk.
   private static let holeStride = 512
 
@@ -68,7 +70,7 @@ struct DamageCatalog {
 
   private static func structure(_ name: String, byteCount: Int, _ map: SegmentMap?) -> [Bool] {
     guard let map else {
-      return [Bool](repeating: [ReferenceImage.index, "STORE", "high-water"].contains(name), count: byteCount)
+      return [Bool](repeating: structureNames.contains(name), count: byteCount)
     }
     var flags = [Bool](repeating: false, count: byteCount)
     let ranges = [0..<SegmentMap.headerByteCount] + map.records.map(\.description) + (map.footer.map { [$0] } ?? [])
@@ -108,7 +110,7 @@ struct DamageCatalog {
 
   /// Which pages of a segment, or of what is set aside, are zeros throughout.
   private static func holes(_ bytes: [UInt8], _ name: String) -> [Bool] {
-    let canHaveHoles = name.hasPrefix("segments/") || name == ReferenceImage.reserve
+    let canHaveHoles = ReferenceImage.isContainer(name) || name == ReferenceImage.reserve
     return stride(from: 0, to: bytes.count, by: DamageCase.pageByteCount).map { start in
       canHaveHoles && bytes[start..<min(bytes.count, start + DamageCase.pageByteCount)].allSatisfy { $0 == 0 }
     }
@@ -147,16 +149,19 @@ struct DamageCatalog {
   }
 
   private mutating func addWholeSegments() {
-    let segments = stores.reference.segmentNames
+    let segments = stores.reference.containerNames
     for (position, name) in segments.enumerated() {
       for other in segments[(position + 1)...] { others.append(DamageCase(name, .exchanged(with: other))) }
       for other in segments where other != name { others.append(DamageCase(name, .duplicated(as: other))) }
-      for free in ["0000000000000099.seg", "0000000000000002.seg~", "copy"] {
-        others.append(DamageCase(name, .duplicated(as: "segments/\(free)")))
+      let (folder, kind) = name.hasPrefix("chunks/") ? ("chunks", "chunk") : ("segments", "seg")
+      for free in ["0000000000000099.\(kind)", "0000000000000002.\(kind)~", "copy"] {
+        others.append(DamageCase(name, .duplicated(as: "\(folder)/\(free)")))
       }
     }
     others.append(DamageCase(ReferenceImage.index, .duplicated(as: ReferenceImage.indexLock)))
-    others.append(DamageCase("STORE", .exchanged(with: "high-water")))
+    for (name, other) in [("STORE", "high-water"), ("CHUNKS", "locks")] where stores.reference.files[name] != nil {
+      others.append(DamageCase(name, .exchanged(with: other)))
+    }
   }
 
   /// Every 512 bytes where there is something, and around every structure.

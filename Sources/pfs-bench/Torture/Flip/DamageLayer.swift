@@ -22,10 +22,23 @@ enum DamageLayer {
   ) { (run) throws(BenchFailure) in try DamageSupervisor(run, .truncate).tryAll() }
 }
 
+/// What is damaged: stores of one kind, and who looks at them.
+struct DamageTarget: Sendable {
+  /// Of the worker, among the parts of `torture`.
+  let partName: String
+  /// Makes what ``ReferenceStores`` reads, in a workspace, by a seed.
+  let makeReference: @Sendable (FilePath, UInt64) throws(BenchFailure) -> Void
+
+  static let segments = DamageTarget(partName: DamageLayer.partName) { (workspace, seed) throws(BenchFailure) in
+    try ReferenceStores.make(in: workspace, seed: seed)
+  }
+}
+
 /// Starts workers, reads what they say, and takes note of how they end.
 final class DamageSupervisor: Sendable {
   private let run: TortureRun
   private let layer: DamageLayer.Kind
+  private let target: DamageTarget
   private let next = Mutex(0)
 
   /// A worker that says nothing for so long hangs; between two damages it says something every second.
@@ -33,14 +46,15 @@ final class DamageSupervisor: Sendable {
   /// How many damages a process tries: what an index that met damage keeps open goes with it.
   private static let pieceCount = 2_000
 
-  init(_ run: TortureRun, _ layer: DamageLayer.Kind) {
+  init(_ run: TortureRun, _ layer: DamageLayer.Kind, of target: DamageTarget = .segments) {
     self.run = run
     self.layer = layer
+    self.target = target
   }
 
   func tryAll() throws(BenchFailure) {
     let workspace = run.workspace.path
-    try ReferenceStores.make(in: workspace, seed: run.settings.seed)
+    try target.makeReference(workspace, run.settings.seed)
     let stores = try ReferenceStores(in: workspace)
     var file: String?
     if let text = run.settings.replay {
@@ -100,7 +114,7 @@ final class DamageSupervisor: Sendable {
       seconds: Int(max(1, min(secondsLeft, 1e6))), only: run.settings.replay ?? "")
     let begin = MonotonicClock.seconds()
     let outcome = try run.runPart(
-      [Array(DamageLayer.partName.utf8)] + assignment.arguments, silenceSeconds: DamageSupervisor.silenceSeconds
+      [Array(target.partName.utf8)] + assignment.arguments, silenceSeconds: DamageSupervisor.silenceSeconds
     ) { self.read($0) }
     let tally = try self.tally(assignment)
     run.countCases(tally.doneCount)

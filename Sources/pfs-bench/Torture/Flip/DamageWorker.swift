@@ -55,6 +55,15 @@ struct DamageWorker {
 
     var directory: FilePath { workspace.appending("worker-\(place)") }
     var tally: FilePath { directory.appending("tally") }
+
+    /// Makes the directory of the worker anew, without what one that died has left, and the file of its tally.
+    func makeDirectory() throws(BenchFailure) -> File {
+      try BenchFailure.translating { () throws(SystemCallFailure) in
+        try ReferenceImage.remove(String(decoding: directory.lastComponent, as: UTF8.self), in: directory.parent)
+        try Directory.make(directory)
+        return try File.open(tally, [.write, .createNew])
+      }
+    }
   }
 
   private let assignment: Assignment
@@ -86,13 +95,7 @@ struct DamageWorker {
       stores, layer: assignment.layer, seed: assignment.seed,
       file: assignment.only.isEmpty || only != nil ? nil : assignment.only)
     store = assignment.directory.appending("store")
-    let directory = assignment.directory
-    tallyFile = try BenchFailure.translating { () throws(SystemCallFailure) in
-      // What a worker that died has left.
-      try ReferenceImage.remove(String(decoding: directory.lastComponent, as: UTF8.self), in: directory.parent)
-      try Directory.make(directory)
-      return try File.open(assignment.tally, [.write, .createNew])
-    }
+    tallyFile = try assignment.makeDirectory()
     try stores.reference.write(to: store)
     check = try DamageCheck(store: store, workspace: assignment.workspace)
     try restore()

@@ -11,7 +11,8 @@ struct ReferenceImage {
   static let reserve = "reserve"
   static let index = "index/data.mdb"
   static let indexLock = "index/lock.mdb"
-  private static let directories = ["index", "segments"]
+  /// Of stores of files and of stores of chunks.
+  private static let directories = ["index", "segments", "chunks"]
 
   /// Reads what is in `directory`; of the space that is set aside only the first page.
   init(reading directory: FilePath) throws(BenchFailure) {
@@ -26,6 +27,10 @@ struct ReferenceImage {
 
   /// The names of the segment files.
   var segmentNames: [String] { names.filter { $0.hasPrefix("segments/") } }
+  /// Those of the files that hold what is stored: segments, or chunks.
+  var containerNames: [String] { names.filter(ReferenceImage.isContainer) }
+
+  static func isContainer(_ name: String) -> Bool { name.hasPrefix("segments/") || name.hasPrefix("chunks/") }
 
   subscript(_ name: String) -> [UInt8] { files[name] ?? [] }
 
@@ -33,7 +38,9 @@ struct ReferenceImage {
   func write(to directory: FilePath) throws(BenchFailure) {
     try BenchFailure.translating { () throws(SystemCallFailure) in
       try Directory.make(directory)
-      for name in ReferenceImage.directories { try Directory.make(directory.appending(name)) }
+      for name in ReferenceImage.directories where names.contains(where: { $0.hasPrefix("\(name)/") }) {
+        try Directory.make(directory.appending(name))
+      }
       for name in names { try ReferenceImage.write(self[name], to: directory.appending(name)) }
     }
   }

@@ -8,9 +8,9 @@ struct ReferenceStores {
   let older: ReferenceImage
   let foreign: ReferenceImage
 
-  private static let referenceName = "reference"
-  private static let olderName = "older"
-  private static let foreignName = "foreign"
+  static let referenceName = "reference"
+  static let olderName = "older"
+  static let foreignName = "foreign"
   private static let contentsName = "contents"
 
   /// Makes them in `workspace`, once in a run.
