@@ -157,6 +157,28 @@ import Testing
       for number in 0..<100 { try staging.write(noise(10), to: StagingPath("/warm \(number)")) }
       let (residentBefore, usedBefore) = (try residentByteCount(), staging.usedByteCount)
       for number in 0..<30_000 {
+  @Test func `has room again as soon as files are gone, whoever lets go of what was kept, and is never below nothing`()
+    throws
+  {
+    let staging = try StagingFileSystem(quota: 24 << 20)
+    let runningCount = Monitor(2)
+    try Watchdog.run(threads: 3) { thread in
+      if thread == 2 {
+        while runningCount.withLock({ $0 }) > 0 {
+          let statistics = staging.statistics()
+          #expect(statistics.usedByteCount > 0 && statistics.chunkCount >= 0)
+        }
+        return
+      }
+      defer { runningCount.withLock { $0 -= 1 } }
+      // Two times 9 MiB at most, while a file is cut and its zeros are made anew: always fewer than the quota.
+      for _ in 0..<1500 {
+        try staging.withFile(StagingPath("/\(thread)"), .write) { try $0.truncate(to: 9 << 20) }
+        try staging.remove(StagingPath("/\(thread)"))
+      }
+    }
+  }
+
         if number % 100 == 0 { try staging.makeDirectory(StagingPath("/directory \(number / 100)")) }
         let path = StagingPath("/directory \(number / 100)/a file of some name \(number)")
         let handle = try staging.open(path, .write)
