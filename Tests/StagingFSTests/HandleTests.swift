@@ -147,6 +147,53 @@ import Testing
     #expect(staging.statistics().chunkCount == 0)
   }
 
+  /// The arrays of a file have no more room than is charged for them.
+  private func expectCharged(_ staging: StagingFileSystem, _ path: StagingPath) throws {
+    let file = try staging.look { (tree) throws(StagingError) in try tree.file(path) }
+    for piece in file.withState({ $0.content.pieces }) {
+      #expect(piece.bytes.capacity <= piece.charge.byteCount, "\(piece.byteCount) bytes at \(piece.start)")
+    }
+  }
+
+  @Test func `has no more memory than is charged, in pieces that were taken over before`() throws {
+    let staging = try StagingFileSystem(quota: 64 << 20)
+    // Each a little smaller than a large piece, and charged the same, since that is by pages.
+    for number in 0..<10 {
+      try staging.write([UInt8](repeating: 1, count: (1 << 20) - 176), to: StagingPath("/\(number)"))
+    }
+    try staging.removeTree("/")
+    try staging.withFile("/file", .write) { handle in
+      for _ in 0..<1600 { try handle.write([UInt8](repeating: 2, count: 6553)) }
+    }
+    try expectCharged(staging, "/file")
+  }
+
+  @Test func `has no more memory than is charged, in a piece that a reader has kept`() throws {
+    let staging = try StagingFileSystem(quota: 64 << 20)
+    var (start, byteCount, roomByteCount) = (0, 0, 0)
+    // Until a piece is nearly full.
+    while byteCount < 100_000 || !(1...byteCount / 4).contains(roomByteCount) {
+      try staging.withFile("/file", .append) { try $0.write([UInt8](repeating: 2, count: 1000)) }
+      let file = try staging.look { (tree) throws(StagingError) in try tree.file("/file") }
+      file.withState { state in
+        guard let last = state.content.pieces.last else { return }
+        (start, byteCount, roomByteCount) = (last.start, last.byteCount, last.roomByteCount)
+      }
+    }
+    let reader = try staging.open("/file")
+    try reader.seek(to: start)
+    let kept = try reader.read(byteCount)
+    try reader.close()
+    try staging.withFile("/file", .readWrite) { handle in
+      try handle.seek(to: start)
+      try handle.write([3])
+      try handle.seek(to: 0, from: .end)
+      try handle.write([4])
+    }
+    try expectCharged(staging, "/file")
+    #expect(kept == [UInt8](repeating: 2, count: byteCount))
+  }
+
   @Test func `of sequential storage takes bytes at the end only`() throws {
     let staging = try StagingFileSystem(quota: 1 << 20, storage: .sequential)
     let handle = try staging.open("/file", .write, preallocating: 5000)
