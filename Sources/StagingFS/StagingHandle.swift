@@ -177,8 +177,8 @@ public final class StagingHandle {
   public func truncate(to newByteCount: Int? = nil) throws(StagingError) {
     let target = newByteCount ?? position
     guard target >= 0 else { throw StagingError(.invalidArgument, "'\(path)': a size of \(target) bytes") }
-    try change("truncate", byteCount: max(0, target - content.byteCount)) { () throws(StagingError) in
-      if target == content.byteCount { return }
+    try change("truncate", byteCount: max(0, target - byteCount)) { () throws(StagingError) in
+      if target == byteCount { return }
       if overflowPut != nil { throw StagingError(.wrongMode, "'\(path)': is on its way to the store") }
       try content.truncate(to: target, fileSystem.quota)
     }
@@ -228,7 +228,7 @@ public final class StagingHandle {
       switch origin {
       case .start: 0
       case .position: position
-      case .end: content.byteCount
+      case .end: byteCount
       }
     let (target, overflows) = base.addingReportingOverflow(offset)
     guard !overflows, target >= 0 else {

@@ -126,6 +126,23 @@ import Testing
     try finish()
   }
 
+  @Test func `has its end where the file has it, and is not cut`() throws {
+    let staging = try makeStaging()
+    let handle = try staging.open("/file", .createNew)
+    try handle.write(noise(3_000_000))
+    #expect(try handle.seek(to: 0, from: .end) == 3_000_000)
+    try handle.truncate(to: 3_000_000)
+    for byteCount in [0, 100, 2_999_999, 3_000_001] {
+      #expect(stagingError { try handle.truncate(to: byteCount) }?.code == .wrongMode)
+    }
+    #expect(handle.position == 3_000_000)
+    try handle.write([7])
+    try handle.close()
+    #expect(try staging.read("/file") == noise(3_000_000) + [7])
+    try staging.remove("/file")
+    try finish()
+  }
+
   @Test func `that fails in the store fails the write or the close, and leaves the old content`() throws {
     var options = Store.CreationOptions()
     options.segmentByteCount = 1 << 20
