@@ -99,16 +99,12 @@ extension StagingFileSystem {
 
   /// As ``exportTree(_:changedSince:lockTimeout:)`` for a moment only: what the tree changes meanwhile is charged, the lists of
   /// pieces that are then there twice are not. So it works when the quota is used up.
-  /// - Parameter atThatMoment: called while nobody writes to any of them.
-  func snapshot(
-    _ path: StagingPath, lockTimeout: LockTimeout, atThatMoment: () -> Void
-  ) throws(StagingError) -> [ExportedFile] {
-    try files(path, changedSince: nil, lockTimeout, isCharged: false, atThatMoment)
+  func snapshot(_ path: StagingPath, lockTimeout: LockTimeout) throws(StagingError) -> [ExportedFile] {
+    try files(path, changedSince: nil, lockTimeout, isCharged: false)
   }
 
   private func files(
-    _ path: StagingPath, changedSince mark: Mark?, _ lockTimeout: LockTimeout?, isCharged: Bool,
-    _ atThatMoment: () -> Void = {}
+    _ path: StagingPath, changedSince mark: Mark?, _ lockTimeout: LockTimeout?, isCharged: Bool
   ) throws(StagingError) -> [ExportedFile] {
     try change(lockTimeout) { (tree, held) throws(TreeFailure) in
       let top = try failing { () throws(StagingError) in try tree.existing(path) }
@@ -119,7 +115,6 @@ extension StagingFileSystem {
         if let mark, file.withState({ $0.changeNumber <= mark.changeNumber }) { return }
         found.append((file, path))
       }
-      atThatMoment()
       return try failing { () throws(StagingError) in
         var files: [ExportedFile] = []
         for (file, path) in found { files.append(try exported(file, path, isCharged: isCharged)) }

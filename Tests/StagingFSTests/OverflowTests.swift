@@ -143,6 +143,55 @@ import Testing
     try finish()
   }
 
+  @Test func `is published with the commit that it is in, and with no other`() throws {
+    let staging = try makeStaging()
+    try staging.importTree([("/part/small", [1])])
+    try staging.write(noise(3_000_000, seed: 1), to: "/before")
+    let handle = try staging.open("/meanwhile", .createNew)
+    try handle.write(noise(3_000_000, seed: 2))
+    #expect(try storedCount() == 2)
+    try staging.commit(into: store, under: "elsewhere", from: "/part")
+    #expect(try names() == ["elsewhere/small"])
+    try handle.close()
+    #expect(try names() == ["elsewhere/small"])
+    #expect(try staging.commit(into: store, under: "job").count == 3)
+    #expect(try names() == ["elsewhere/small", "job/before", "job/meanwhile", "job/part/small"])
+    let loaded = try StagingFileSystem(quota: 32 << 20)
+    try loaded.load(from: store, under: "job")
+    #expect(try loaded.read("/meanwhile") == noise(3_000_000, seed: 2))
+    try finish()
+  }
+
+  @Test func `is not published when it has left the tree, though somebody keeps it`() throws {
+    let staging = try makeStaging()
+    try staging.write(noise(3_000_000, seed: 1), to: "/removed")
+    try staging.write(noise(3_000_000, seed: 2), to: "/replaced")
+    var exports = [try staging.export("/removed"), try staging.export("/replaced")]
+    try staging.remove("/removed")
+    try staging.write(noise(3_000_000, seed: 3), to: "/replaced")
+    try staging.commit(into: store, under: "job")
+    #expect(try names() == ["job/replaced"])
+    #expect(try store.files(named: FileName(Array("job/replaced".utf8))).count == 1)
+    var bytes: [UInt8] = []
+    try exports[1].forEachPiece { (piece) in bytes.append(piece) }
+    #expect(bytes == noise(3_000_000, seed: 2))
+    #expect(try storedCount() == 3)
+    exports = []
+    #expect(try storedCount() == 1)
+    try finish()
+  }
+
+  @Test func `is published by each of several commits at once`() throws {
+    let (staging, store) = (try makeStaging(), store)
+    for number in 0..<3 { try staging.write(noise(2_000_000, seed: UInt64(number)), to: StagingPath("/\(number)")) }
+    try Watchdog.run(threads: 4) { _ in
+      try staging.commit(into: store, under: "job")
+      #expect(try store.newestFiles(namePrefix: [], limit: 10).count == 3)
+    }
+    #expect(try storedCount() == 3)
+    try finish()
+  }
+
   @Test func `that fails in the store fails the write or the close, and leaves the old content`() throws {
     var options = Store.CreationOptions()
     options.segmentByteCount = 1 << 20
