@@ -64,7 +64,9 @@ extension StagingFileSystem {
     _ top: TreeEntry, _ path: StagingPath, _ tree: StagingTree
   ) throws(StagingError) {
     try tree.forEach(from: top, at: path) { (entry, path) throws(StagingError) in
-      guard let file = entry.file, file.withState({ $0.content.overflowed != nil }) else { return }
+      guard let file = entry.file, file.withState({ $0.isOverflowing || $0.content.overflowed != nil }) else {
+        return
+      }
       throw StagingError(.invalidArgument, "'\(path)': has overflowed into the store, where its name is fixed")
     }
   }

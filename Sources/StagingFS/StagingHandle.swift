@@ -158,7 +158,7 @@ public final class StagingHandle {
       guard error.code == .quotaExceeded, mode.replaces, position == content.byteCount,
         let overflow = fileSystem.overflow
       else { throw error }
-      let put = try OverflowPut(overflow, path, fileSystem.quota)
+      let put = try OverflowPut(overflow, fileSystem.beginOverflow(of: file, path), fileSystem.quota)
       overflowPut = put
       try put.add(content)
       content = StagedContent()
@@ -285,7 +285,9 @@ public final class StagingHandle {
     content = StagedContent()
     let (mode, isNew, changeCount, fileSystem) = (mode, isNew, changeCount, fileSystem)
     file.leave(mode.access) { state in
-      guard mode != .read, isKept else { return }
+      if mode == .read { return }
+      state.isOverflowing = false
+      guard isKept else { return }
       swap(&state.content, &dropped)
       state.visibleByteCount = state.content.byteCount
       guard changeCount > 0 || mode.replaces && !isNew else { return }

@@ -36,6 +36,14 @@ final class StagingTree {
     return entry
   }
 
+  /// The place of a file, which may have been moved since it had that path; nil when it has left the tree.
+  func place(of file: StagedFile, before path: StagingPath) -> (entry: TreeEntry, path: StagingPath)? {
+    if let entry = find(path), entry.file === file { return (entry, path) }
+    var found: (TreeEntry, StagingPath)?
+    forEach(from: root, at: .root) { (entry, path) in if entry.file === file { found = (entry, path) } }
+    return found
+  }
+
   func existing(_ path: StagingPath) throws(StagingError) -> TreeEntry {
     try path.check()
     guard let entry = find(path) else { throw StagingError(.notFound, "'\(path)': nothing has this path") }

@@ -192,6 +192,23 @@ import Testing
     try finish()
   }
 
+  @Test func `has the name that the file has when it begins, and keeps it`() throws {
+    let staging = try makeStaging()
+    try staging.makeDirectory("/old")
+    let handle = try staging.open("/old/file", .createNew)
+    try staging.rename("/old", to: "/new")
+    try handle.write(noise(3_000_000))
+    for call in [
+      { try staging.rename("/new/file", to: "/other") }, { try staging.rename("/new", to: "/other") },
+    ] as [() throws -> Void] {
+      #expect(stagingError(call)?.code == .invalidArgument)
+    }
+    try handle.close()
+    try staging.commit(into: store, under: "job")
+    #expect(try names() == ["job/new/file"])
+    try finish()
+  }
+
   @Test func `that fails in the store fails the write or the close, and leaves the old content`() throws {
     var options = Store.CreationOptions()
     options.segmentByteCount = 1 << 20
