@@ -290,10 +290,11 @@ public final class StagingHandle {
       guard isKept else { return }
       swap(&state.content, &dropped)
       state.visibleByteCount = state.content.byteCount
-      guard changeCount > 0 || mode.replaces && !isNew else { return }
+      guard changeCount > 0 || mode.replaces || isNew else { return }
+      state.changeNumber = fileSystem.nextChangeNumber()
+      guard changeCount > 0 || !isNew else { return }
       state.generation += max(1, changeCount)
       state.modifiedNanoseconds = Clock.wallNanoseconds()
-      state.changeNumber = fileSystem.nextChangeNumber()
     }
     if mode != .read { dropped.recycle(fileSystem.quota) }
   }

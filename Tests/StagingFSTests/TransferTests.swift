@@ -1,3 +1,4 @@
+import SegmentStore
 import StorageIO
 import TestSupport
 import Testing
@@ -43,6 +44,17 @@ import Testing
     #expect(stagingError { _ = try files.next() }?.code == .lockTimeout)
     #expect(try files.next() == nil)
     withExtendedLifetime(writer) {}
+  }
+
+  @Test func `has a file that was made before the mark and is closed, empty, behind it`() throws {
+    for mode in [OpenMode.createNew, .write, .append] {
+      let staging = try StagingFileSystem(quota: 1 << 20)
+      let handle = try staging.open("/empty", mode)
+      let mark = staging.mark
+      try handle.close()
+      #expect(try staging.exportTree(changedSince: mark).map(\.path) == ["/empty"], "\(mode)")
+      #expect(try staging.status("/empty").generation == 0)
+    }
   }
 
   @Test func `replaces files that are there and makes the others, with their directories`() throws {
