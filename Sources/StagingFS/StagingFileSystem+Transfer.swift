@@ -29,8 +29,14 @@ public struct ExportedFile: Sendable {
     try content.forEachPiece(in: (range ?? 0..<byteCount).clamped(to: 0..<byteCount), body)
   }
 
-  /// Copies the bytes of `range`, which the file has, to the start of `destination`.
+  /// Copies the bytes of `range` to the start of `destination`.
+  /// - Throws: `.invalidArgument` for a range that the file has not, or that is longer than `destination`.
   public func copy(_ range: Range<Int>, into destination: inout MutableRawSpan) throws(StagingError) {
+    guard range.lowerBound >= 0, range.upperBound <= byteCount, range.count <= destination.byteCount else {
+      throw StagingError(
+        .invalidArgument,
+        "'\(path)': bytes \(range) of \(byteCount) are wanted, in \(destination.byteCount) bytes")
+    }
     try content.copy(range, into: &destination)
   }
 

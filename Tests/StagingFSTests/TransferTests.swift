@@ -57,6 +57,21 @@ import Testing
     }
   }
 
+  @Test func `of a range that the file has not, or that is too long, is an error`() async {
+    await #expect(processExitsWith: .success) {
+      let staging = try StagingFileSystem(quota: 1 << 20)
+      try staging.write([1, 2, 3], to: "/file")
+      let export = try staging.export("/file")
+      for range in [0..<3, 2..<4, -1..<1, 5..<6, 9..<9, Int.max - 1..<Int.max] {
+        let error = stagingError {
+          var bytes: [UInt8] = [0, 0]
+          try bytes.withMutableRawSpan { (span) throws(StagingError) in try export.copy(range, into: &span) }
+        }
+        guard error?.code == .invalidArgument else { throw TestFailure("\(range): \(String(describing: error))") }
+      }
+    }
+  }
+
   @Test func `replaces files that are there and makes the others, with their directories`() throws {
     try staging.importTree([("/a/one", [11]), ("/x/y/z", [26]), ("/x/w", []), ("/x/w", [23])])
     #expect(try staging.read("/a/one") == [11] && staging.read("/x/y/z") == [26] && staging.read("/x/w") == [23])
