@@ -73,9 +73,10 @@ public struct ExportSequence {
   public mutating func next() throws(StagingError) -> ExportedFile? {
     while let path = paths.popFirst() {
       do throws(StagingError) {
-        if let file = try fileSystem.exportTree(path, changedSince: mark, lockTimeout: lockTimeout).first {
-          return file
-        }
+        // It may have become a directory.
+        guard fileSystem.isFile(path) else { continue }
+        let found = try fileSystem.exportTree(path, changedSince: mark, lockTimeout: lockTimeout)
+        if let file = found.first, file.path == path { return file }
       } catch  where error.code == .notFound {}
     }
     return nil

@@ -57,6 +57,16 @@ import Testing
     }
   }
 
+  @Test func `one by one leaves out what has become a directory`() throws {
+    let staging = try StagingFileSystem(quota: 1 << 20)
+    try staging.importTree([("/a", [1]), ("/b", [2])])
+    var sequence = try staging.exportSequence()
+    try staging.remove("/a")
+    try staging.importTree([("/a/x", [3]), ("/a/y", [4])])
+    #expect(try sequence.next()?.path == "/b")
+    #expect(try sequence.next() == nil)
+  }
+
   @Test func `of a range that the file has not, or that is too long, is an error`() async {
     await #expect(processExitsWith: .success) {
       let staging = try StagingFileSystem(quota: 1 << 20)
