@@ -94,6 +94,11 @@ struct StagedContent: Sendable {
     }
   }
 
+  /// Whether all bytes are those of one array.
+  var isOneArray: Bool {
+    overflowed == nil && (byteCount == 0 || pieces.count == 1 && pieces[0].bytes.count == byteCount)
+  }
+
   /// The bytes of `range`; where a piece has just these, that array, without a copy.
   func bytes(_ range: Range<Int>) throws(StagingError) -> [UInt8] {
     guard !range.isEmpty else { return [] }

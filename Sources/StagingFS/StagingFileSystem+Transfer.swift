@@ -40,11 +40,11 @@ public struct ExportedFile: Sendable {
     try content.copy(range, into: &destination)
   }
 
-  /// All bytes in one array. Where they are in several pieces a copy is made, which must fit the quota beside them while it is
-  /// made; the array itself is the caller's, who may keep it.
+  /// All bytes in one array. Where they are not in just one already a copy is made, which must fit the quota beside them while
+  /// it is made; the array itself is the caller's, who may keep it.
   /// - Throws: `.quotaExceeded`.
   public func bytes() throws(StagingError) -> [UInt8] {
-    guard content.pieces.count > 1 || content.overflowed != nil else { return try content.bytes(0..<byteCount) }
+    if content.isOneArray { return try content.bytes(0..<byteCount) }
     let charge = try quota.charge(byteCount)
     defer { withExtendedLifetime(charge) {} }
     return try content.bytes(0..<byteCount)

@@ -117,6 +117,17 @@ import Testing
     #expect(byteCount == 60_000)
   }
 
+  @Test func `has room for the copy of a piece that was cut, or that is an error`() throws {
+    let staging = try StagingFileSystem(quota: 210_000)
+    try staging.write(noise(100_000), to: "/file")
+    try staging.withFile("/file", .readWrite) { try $0.truncate(to: 99_000) }
+    let export = try staging.export("/file")
+    try staging.write(noise(95_000), to: "/other")
+    #expect(stagingError { _ = try export.bytes() }?.code == .quotaExceeded)
+    try staging.remove("/other")
+    #expect(try export.bytes() == Array(noise(100_000)[..<99_000]))
+  }
+
   @Test func `is never exceeded by threads together, and all of it comes back`() throws {
     let seed = TestSeed("quota threads", default: 72)
     let staging = try StagingFileSystem(quota: 300_000)
