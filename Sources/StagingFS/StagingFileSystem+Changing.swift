@@ -54,8 +54,7 @@ extension StagingFileSystem {
       }
       try tree.checkAbsent(newPath)
       if overflow != nil { try checkInMemory(entry, path, tree) }
-      let parent = makingParents ? try tree.makeDirectories(newPath.parent) : try tree.parent(of: newPath)
-      try tree.move(entry, to: parent, name: newPath.lastComponent)
+      try tree.move(entry, to: newPath, makingParents: makingParents)
     }
   }
 

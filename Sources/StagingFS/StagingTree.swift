@@ -120,11 +120,14 @@ final class StagingTree {
     return RemovedEntries(top: entry, quota)
   }
 
-  /// Puts an entry elsewhere, which changes no count.
-  func move(_ entry: TreeEntry, to parent: TreeEntry, name: [UInt8]) throws(StagingError) {
-    let charge = try TreeEntry.nameCharge(name, quota)
+  /// Puts an entry elsewhere, or to another name, which changes no count; all or nothing.
+  /// - Parameter makingParents: whether directories on the way are made.
+  func move(_ entry: TreeEntry, to path: StagingPath, makingParents: Bool) throws(StagingError) {
+    // What can fail is done before anything is made.
+    let charge = try TreeEntry.nameCharge(path.lastComponent, quota)
+    let parent = makingParents ? try makeDirectories(path.parent) : try self.parent(of: path)
     entry.parent?.remove(entry)
-    entry.rename(to: name, charge)
+    entry.rename(to: path.lastComponent, charge)
     parent.add(entry)
   }
 

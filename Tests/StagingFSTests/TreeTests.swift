@@ -20,6 +20,16 @@ import Testing
     #expect(StagingPath("/a/b").parent == "/a" && StagingPath("/a").parent == .root)
   }
 
+  @Test func `makes no directories when what is moved finds no room`() throws {
+    let staging = try StagingFileSystem(quota: 768 * 5 + 100)
+    try staging.makeDirectory("/a")
+    let before = staging.statistics()
+    let long = StagingPath("/x/y/z").appending(String(repeating: "n", count: 250))
+    #expect(stagingError { try staging.move("/a", to: long) }?.code == .quotaExceeded)
+    #expect(staging.statistics() == before)
+    #expect(try staging.listNames() == ["a"])
+  }
+
   @Test(
     "refuses what is no path",
     arguments: ["..", "/a/../../b", "/a\0b", "/" + String(repeating: "x", count: 256)])
