@@ -131,6 +131,17 @@ final class StagingTree {
     parent.add(entry)
   }
 
+  /// Throws when something in a directory would have a path elsewhere that is none.
+  func checkPaths(below top: TreeEntry, at path: StagingPath, as newPath: StagingPath) throws(StagingError) {
+    let addedByteCount = newPath.bytes.count - path.bytes.count
+    if addedByteCount <= 0 { return }
+    try forEach(from: top, at: path) { (_, path) throws(StagingError) in
+      guard path.bytes.count > StagingPath.maximumByteCount - addedByteCount else { return }
+      throw StagingError(
+        .badPath, "'\(path)': would have a path of more than \(StagingPath.maximumByteCount) bytes in '\(newPath)'")
+    }
+  }
+
   /// Makes the directories on the way to `path`, and it, that are missing; all or none.
   /// - Returns: The directory of that path.
   func makeDirectories(_ path: StagingPath) throws(StagingError) -> TreeEntry {
