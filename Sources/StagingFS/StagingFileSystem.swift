@@ -114,7 +114,7 @@ public final class StagingFileSystem: Sendable {
   /// handle alone.
   /// - Parameters:
   ///   - byteCount: Writes up to this size then cannot fail for want of room: the file is filled up with zeros to there,
-  ///     or with ``StagingStorage/sequential`` has room set aside.
+  ///     or with ``StagingStorage/sequential`` and ``OpenMode/append``, which write at the end, has room set aside.
   ///   - lockTimeout: Nil: the default of the tree.
   /// - Throws: `.notFound`, `.isDirectory`, `.isNotDirectory`, `.badPath`; `.exists` for ``OpenMode/createNew``;
   ///   `.lockTimeout`; `.quotaExceeded`, `.nodeLimitExceeded`, `.memoryShortage`: then the tree is as before.

@@ -189,7 +189,7 @@ public final class StagingHandle {
     guard byteCount > content.byteCount else { return self }
     do throws(StagingError) {
       try change("preallocate", byteCount: byteCount) { () throws(StagingError) in
-        if fileSystem.storage == .sequential {
+        if fileSystem.storage == .sequential || mode == .append {
           try content.reserve(byteCount, fileSystem.quota)
         } else {
           try content.truncate(to: byteCount, fileSystem.quota)

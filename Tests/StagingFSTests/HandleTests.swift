@@ -222,6 +222,18 @@ import Testing
     #expect(!staging.exists("/more") && staging.statistics() == used)
   }
 
+  @Test("that appends has its room behind what is there", arguments: [StagingStorage.automatic, .sequential])
+  func roomToAppend(storage: StagingStorage) throws {
+    let staging = try StagingFileSystem(quota: 100_000, storage: storage)
+    try staging.write([1, 2], to: "/file")
+    let handle = try staging.open("/file", .append, preallocating: 50_000)
+    try staging.write(noise(staging.statistics().freeByteCount - 2000), to: "/filler")
+    #expect(handle.byteCount == 2)
+    try handle.write(noise(49_998))
+    try handle.close()
+    #expect(try staging.read("/file") == [1, 2] + noise(49_998))
+  }
+
   @Test func `takes an array over and lends it without a copy`() throws {
     let bytes = noise(1 << 20)
     let address = unsafe bytes.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
