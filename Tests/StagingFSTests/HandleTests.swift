@@ -307,4 +307,22 @@ import Testing
     #expect(try text([0x61] + bytes, .replace).read().hasPrefix("a\u{FFFD}"))
     #expect(try text([0x61] + bytes, .replace).read(9).hasPrefix("a\u{FFFD}"))
   }
+
+  @Test func `is read scalar by scalar where bytes are none, as it is at once`() throws {
+    let seed = TestSeed("text", default: 5)
+    var generator = SeededGenerator(seed: seed.value)
+    let staging = try StagingFileSystem(quota: 1 << 20)
+    let choice: [UInt8] = [
+      0x41, 0x80, 0x8F, 0x90, 0xA0, 0xBF, 0xC1, 0xC3, 0xE0, 0xE2, 0xED, 0xEF, 0xF0, 0xF4, 0xF5, 0xFF,
+    ]
+    for _ in 0..<2000 {
+      let bytes = (0..<12).map { _ in choice[generator.below(choice.count)] }
+      try staging.write(bytes, to: "/text")
+      let text = StagingTextHandle(try staging.open("/text"), invalidBytes: .replace)
+      var scalars: [Unicode.Scalar] = []
+      while let scalar = try text.read(1).unicodeScalars.first { scalars.append(scalar) }
+      #expect(scalars == Array(String(decoding: bytes, as: UTF8.self).unicodeScalars), "\(seed): \(bytes)")
+      try text.handle.close()
+    }
+  }
 }
