@@ -47,9 +47,7 @@ func run(_ path: String) async throws {
   let statistics = files.statistics()
   print("quota: \(statistics.usedByteCount) of \(statistics.quotaByteCount) bytes are used")
 
-  let stored = try await staging.perform { (files) throws(StagingError) in
-    try files.commit(into: store, under: "jobs/today", from: "/out")
-  }
+  let stored = try await staging.commit(into: store, under: "jobs/today", from: "/out")
   print("stored \(stored.count) files in one step")
   try store.close()
 }

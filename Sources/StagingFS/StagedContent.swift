@@ -222,13 +222,13 @@ struct StagedContent: Sendable {
   ) {
     guard !range.isEmpty else { return }
     for (index, charge) in owned {
+      // A copy in any case: the old array may be ours alone by now, and is larger than what was charged here.
+      pieces[index].bytes = pieces[index].bytes.withRawSpan { StagedContent.copy(of: $0, capacity: $0.byteCount) }
       pieces[index].charge = charge
       pieces[index].roomByteCount = 0
     }
     var index = pieceIndex(holding: range.lowerBound)
     while index < pieces.count, pieces[index].start < range.upperBound {
-      // A copy in any case: the old array may be ours alone by now, and is larger than what was charged here.
-      pieces[index].bytes = pieces[index].bytes.withRawSpan { StagedContent.copy(of: $0, capacity: $0.byteCount) }
       let start = pieces[index].start
       let part = range.clamped(to: start..<pieces[index].end)
       let bytes = source.extracting((part.lowerBound - range.lowerBound)..<(part.upperBound - range.lowerBound))
@@ -248,13 +248,13 @@ struct StagedContent: Sendable {
 
   private mutating func appendInPlace(_ bytes: RawSpan) {
     guard bytes.byteCount > 0, let last = pieces.indices.last else { return }
+    // The array lost its room if it was copied since, as a reader had it; grown by the way it would get more than is charged.
+    pieces[last].bytes.reserveCapacity(pieces[last].bytes.count + pieces[last].roomByteCount)
     pieces[last].bytes.append(bytes)
     pieces[last].byteCount += bytes.byteCount
     pieces[last].roomByteCount -= bytes.byteCount
     byteCount += bytes.byteCount
   }
-    // The array lost its room if it was copied since, as a reader had it; grown by the way it would get more than is charged.
-    pieces[last].bytes.reserveCapacity(pieces[last].bytes.count + pieces[last].roomByteCount)
 
   private mutating func append(_ added: [Piece]) {
     for piece in added {
@@ -286,10 +286,6 @@ struct StagedContent: Sendable {
       capacity = bytes.byteCount
       charge = try quota.charge(StagedContent.chargedByteCount(capacity), isChunk: true)
     }
-    var copy: [UInt8] = []
-    copy.reserveCapacity(capacity)
-    copy.append(bytes)
-    return copy
     let copy = StagedContent.copy(of: bytes, capacity: capacity)
     return Piece(
       start: start, bytes: copy, byteCount: copy.count, charge: charge, roomByteCount: capacity - bytes.byteCount)
@@ -297,6 +293,10 @@ struct StagedContent: Sendable {
 
   /// An array of its own, with room for `capacity` bytes and no more.
   private static func copy(of bytes: RawSpan, capacity: Int) -> [UInt8] {
+    var copy: [UInt8] = []
+    copy.reserveCapacity(capacity)
+    copy.append(bytes)
+    return copy
   }
 
   private static func zeroPieces(

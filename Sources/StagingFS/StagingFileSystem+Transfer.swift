@@ -52,7 +52,7 @@ public struct ExportedFile: Sendable {
 }
 
 /// The files of a tree one by one, each as it is when it is asked for; those that have gone meanwhile are left out.
-public struct ExportSequence {
+public struct ExportSequence: Sendable {
   private let fileSystem: StagingFileSystem
   private let lockTimeout: LockTimeout?
   private let mark: StagingFileSystem.Mark?

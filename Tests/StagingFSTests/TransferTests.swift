@@ -151,6 +151,38 @@ import Testing
     await #expect(throws: StagingError.self) { try await staging.read("/none") }
   }
 
+  @Test func `commits, loads, imports a file and exports one by one`() async throws {
+    let directory = try TemporaryDirectory(isInMemory: true)
+    let store = try StagingCommitTests.makeStore(directory.path(of: "store"))
+    let source = FilePath(directory.path(of: "source"))
+    let staging = AsyncStagingFileSystem(try StagingFileSystem(quota: 1 << 20))
+    try await staging.importTree([("/a", [1]), ("/b/c", [2])])
+    let mark = staging.fileSystem.mark
+    try staging.fileSystem.export("/a").write(to: source, replacing: false)
+    try await staging.importFile(source, as: "/d")
+    var paths: [StagingPath] = []
+    for try await file in try await staging.exportSequence() { paths.append(file.path) }
+    #expect(paths == ["/a", "/b/c", "/d"])
+    var changed = try await staging.exportSequence(changedSince: mark).makeAsyncIterator()
+    #expect(try await changed.next()?.path == "/d")
+    #expect(try await changed.next() == nil)
+    #expect(try await staging.commit(into: store, under: "job").count == 3)
+    let loaded = AsyncStagingFileSystem(try StagingFileSystem(quota: 1 << 20))
+    #expect(try await loaded.load(from: store, under: "job", into: "/back") == 3)
+    #expect(try await loaded.read("/back/b/c") == [2])
+    // A writer is waited for by a thread, and not by one of the pool.
+    let writer = try await staging.open("/a", .append)
+    let error = await #expect(throws: StagingError.self) { try await staging.commit(into: store) }
+    #expect(error?.code == .lockTimeout)
+    async let committed = staging.commit(into: store, writers: .areWaitedFor(.unlimited))
+    try await staging.perform { (fileSystem) throws(StagingError) in
+      do { try fileSystem.waitForWaiting(1, at: "/a") } catch { throw StagingError(.invalidArgument, "\(error)") }
+    }
+    try await writer.close()
+    #expect(try await committed.count == 3)
+    try store.close()
+  }
+
   @Test func `waits in far more tasks than there are threads for them, and all come to their end`() async throws {
     let staging = AsyncStagingFileSystem(try StagingFileSystem(quota: 16 << 20, defaultLockTimeout: .unlimited))
     try await staging.write([], to: "/file")
