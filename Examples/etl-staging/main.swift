@@ -2,6 +2,7 @@
 // looked at, and then stored in one step. If the program fails or is killed before the end, the store has nothing of it.
 //
 //     swift run etl-staging /tmp/store
+import Glibc
 import SegmentStore
 import StagingFS
 
@@ -54,8 +55,12 @@ func run(_ path: String) async throws {
 
 guard CommandLine.arguments.count == 2 else {
   print("usage: etl-staging STORE")
-  throw Usage()
+  exit(2)
 }
-try await run(CommandLine.arguments[1])
-
-struct Usage: Error {}
+do {
+  try await run(CommandLine.arguments[1])
+} catch {
+  // An error that leaves the program by itself would be shown as a crash.
+  print("etl-staging: \(error)")
+  exit(1)
+}
