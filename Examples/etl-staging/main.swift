@@ -2,6 +2,7 @@
 // looked at, and then stored in one step. If the program fails or is killed before the end, the store has nothing of it.
 //
 //     swift run etl-staging /tmp/store
+import Glibc
 import SegmentStore
 import StagingFS
 
@@ -47,17 +48,19 @@ func run(_ path: String) async throws {
   let statistics = files.statistics()
   print("quota: \(statistics.usedByteCount) of \(statistics.quotaByteCount) bytes are used")
 
-  let stored = try await staging.perform { (files) throws(StagingError) in
-    try files.commit(into: store, under: "jobs/today", from: "/out")
-  }
+  let stored = try await staging.commit(into: store, under: "jobs/today", from: "/out")
   print("stored \(stored.count) files in one step")
   try store.close()
 }
 
 guard CommandLine.arguments.count == 2 else {
   print("usage: etl-staging STORE")
-  throw Usage()
+  exit(2)
 }
-try await run(CommandLine.arguments[1])
-
-struct Usage: Error {}
+do {
+  try await run(CommandLine.arguments[1])
+} catch {
+  // An error that leaves the program by itself would be shown as a crash.
+  print("etl-staging: \(error)")
+  exit(1)
+}

@@ -1,3 +1,6 @@
+import SegmentStore
+import StorageIO
+
 /// The calls of a staging tree for Swift's tasks: a task that waits for a file is suspended, and blocks no thread of the
 /// cooperative pool. Each throws what its twin in ``StagingFileSystem`` does, and `.systemLimit` when the system has no
 /// thread left. The end of a task does not end a call that it has made.
@@ -142,6 +145,53 @@ public struct AsyncStagingFileSystem: Sendable {
   ) async throws(StagingError) {
     try await perform { (fileSystem) throws(StagingError) in
       try fileSystem.importTree(files, lockTimeout: lockTimeout)
+    }
+  }
+
+  /// The files one by one; each step is done on a thread for that.
+  public func exportSequence(
+    _ path: StagingPath = .root, changedSince mark: StagingFileSystem.Mark? = nil, lockTimeout: LockTimeout? = nil
+  ) async throws(StagingError) -> AsyncExportSequence {
+    AsyncExportSequence(
+      try await perform { (fileSystem) throws(StagingError) in
+        try fileSystem.exportSequence(path, changedSince: mark, lockTimeout: lockTimeout)
+      })
+  }
+
+  public func importFile(
+    _ source: FilePath, as path: StagingPath, lockTimeout: LockTimeout? = nil
+  ) async throws(StagingError) {
+    try await perform { (fileSystem) throws(StagingError) in
+      try fileSystem.importFile(source, as: path, lockTimeout: lockTimeout)
+    }
+  }
+
+  // MARK: The store
+
+  /// As ``StagingFileSystem/commit(into:under:from:writers:options:cancellation:progress:)``. To end it with the task, cancel
+  /// `cancellation`.
+  @discardableResult
+  public func commit(
+    into store: Store, under prefix: StagingPath = .root, from path: StagingPath = .root,
+    writers: OpenWriters = .areRefused, options: PutOptions = PutOptions(),
+    cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
+  ) async throws(StagingError) -> [FileID] {
+    try await perform { (fileSystem) throws(StagingError) in
+      try fileSystem.commit(
+        into: store, under: prefix, from: path, writers: writers, options: options, cancellation: cancellation,
+        progress: progress)
+    }
+  }
+
+  /// As ``StagingFileSystem/load(from:under:into:lockTimeout:cancellation:)``.
+  @discardableResult
+  public func load(
+    from store: Store, under prefix: StagingPath = .root, into path: StagingPath = .root,
+    lockTimeout: LockTimeout? = nil, cancellation: Cancellation = Cancellation()
+  ) async throws(StagingError) -> Int {
+    try await perform { (fileSystem) throws(StagingError) in
+      try fileSystem.load(
+        from: store, under: prefix, into: path, lockTimeout: lockTimeout, cancellation: cancellation)
     }
   }
 }

@@ -24,8 +24,8 @@ public struct StagingOverflow: Sendable {
 /// The files of a tree that are in the store already.
 final class OverflowGroup: Sendable {
   let overflow: StagingOverflow
-  /// The last one is for files that are stored from now on; those before it could not be published when it was tried.
-  private let groups: Monitor<[PutGroup]>
+  /// Those of the tree, and those that left it while somebody keeps them; a commit publishes what it finds in the tree.
+  let group: PutGroup
   /// Bytes between handles and the store, and what the store has taken of them in all.
   let transit = Monitor(Transit())
 
@@ -39,42 +39,10 @@ final class OverflowGroup: Sendable {
 
   init(_ overflow: StagingOverflow, quotaByteCount: Int) {
     self.overflow = overflow
-    groups = Monitor([overflow.store.beginGroup()])
+    group = overflow.store.beginGroup()
     var partByteCount = 4 << 10
     while partByteCount < 1 << 20, partByteCount * 512 <= quotaByteCount { partByteCount *= 2 }
     self.partByteCount = min(overflow.options.partByteCount ?? partByteCount, partByteCount)
-  }
-
-  /// The group for files that are stored from now on.
-  var current: PutGroup {
-    groups.withLock { groups in
-      if let last = groups.last { return last }
-      let group = overflow.store.beginGroup()
-      groups.append(group)
-      return group
-    }
-  }
-
-  /// Whether any file is in the store that was not published.
-  var isEmpty: Bool { groups.withLock { $0.allSatisfy { $0.fileCount == 0 } } }
-
-  /// Takes the groups of all files until now. At a moment at which none is being written.
-  func take() -> [PutGroup] {
-    groups.withLock { groups in
-      defer { groups = [] }
-      return groups
-    }
-  }
-
-  /// Gives groups back that could not be published.
-  func giveBack(_ unpublished: [PutGroup]) { groups.withLock { $0 = unpublished + $0 } }
-
-  func check(_ store: Store, _ prefix: StagingPath, _ path: StagingPath) throws(StagingError) {
-    if isEmpty || store === overflow.store && prefix == overflow.prefix && path.isRoot { return }
-    throw StagingError(
-      .invalidArgument,
-      "files have overflowed into the store '\(overflow.store.path)' under '\(overflow.prefix)': the whole tree can be "
-        + "committed there, and nothing elsewhere")
   }
 
   var options: PutOptions {
@@ -91,14 +59,25 @@ final class OverflowedFile: Sendable {
   let name: [UInt8]
   private let id: FileID
   private let group: PutGroup
+  private let overflow: StagingOverflow
   private let quota: StagingQuota
 
-  init(_ id: FileID, _ name: [UInt8], byteCount: Int, _ group: PutGroup, _ quota: StagingQuota) {
+  init(_ id: FileID, _ name: [UInt8], byteCount: Int, _ group: OverflowGroup, _ quota: StagingQuota) {
     self.id = id
+    self.group = group.group
+    overflow = group.overflow
     self.quota = quota
     self.name = name
     self.byteCount = byteCount
-    self.group = group
+  }
+
+  /// The id of the file in `store`, if it is there and under this name.
+  func id(in store: Store, _ name: [UInt8], _ path: StagingPath) throws(StagingError) -> FileID {
+    if store === overflow.store, name == self.name { return id }
+    throw StagingError(
+      .invalidArgument,
+      "'\(path)': has overflowed into the store '\(overflow.store.path)' under '\(overflow.prefix)': it can be committed "
+        + "there with the whole tree, and nowhere else")
   }
 
   deinit { group.remove(id) }
@@ -243,7 +222,7 @@ final class OverflowFeed: ByteFeed {
 /// A file that is being written to the store, since the quota has no room for it.
 final class OverflowPut {
   private let feed: OverflowFeed
-  private let group: PutGroup
+  private let overflow: OverflowGroup
   private let name: [UInt8]
   private let quota: StagingQuota
   private let transit: Monitor<OverflowGroup.Transit>
@@ -260,12 +239,12 @@ final class OverflowPut {
     self.quota = quota
     transit = overflow.transit
     name = StagingFileSystem.name(of: path, below: .root, under: overflow.overflow.prefix)
-    group = overflow.current
+    self.overflow = overflow
     let options = overflow.options
     partByteCount = overflow.partByteCount
     let feed = OverflowFeed(partByteCount: partByteCount, overflow.transit)
     self.feed = feed
-    let (group, cancellation) = (group, cancellation)
+    let (group, cancellation) = (overflow.group, cancellation)
     let fileName = try translating { () throws(StoreError) in try FileName(name) }
     do throws(SystemCallFailure) {
       try SystemThread {
@@ -329,13 +308,13 @@ final class OverflowPut {
   /// - Returns: The file, which is durable in the store, and which nobody sees.
   func finish() throws(StagingError) -> OverflowedFile {
     feed.finish()
-    return OverflowedFile(try feed.result(), name, byteCount: byteCount, group, quota)
+    return OverflowedFile(try feed.result(), name, byteCount: byteCount, overflow, quota)
   }
 
   /// Gives up; waits until nothing of it is left.
   func abort() {
     cancellation.cancel()
     feed.finish()
-    do throws(StagingError) { group.remove(try feed.result()) } catch {}
+    do throws(StagingError) { overflow.group.remove(try feed.result()) } catch {}
   }
 }

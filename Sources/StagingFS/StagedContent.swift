@@ -56,9 +56,7 @@ struct StagedContent: Sendable {
   init(copying bytes: RawSpan, inTransit quota: StagingQuota) throws(StagingError) {
     overflowed = nil
     let charge = try quota.charge(StagedContent.chargedByteCount(bytes.byteCount), isInTransit: true)
-    var copy: [UInt8] = []
-    copy.reserveCapacity(bytes.byteCount)
-    copy.append(bytes)
+    let copy = StagedContent.copy(of: bytes, capacity: bytes.byteCount)
     append([Piece(start: 0, bytes: copy, byteCount: copy.count, charge: charge)])
   }
 
@@ -94,6 +92,11 @@ struct StagedContent: Sendable {
       destination.copy(bytes, to: done)
       done += bytes.byteCount
     }
+  }
+
+  /// Whether all bytes are those of one array.
+  var isOneArray: Bool {
+    overflowed == nil && (byteCount == 0 || pieces.count == 1 && pieces[0].bytes.count == byteCount)
   }
 
   /// The bytes of `range`; where a piece has just these, that array, without a copy.
@@ -182,7 +185,10 @@ struct StagedContent: Sendable {
   /// Ends the use of the bytes; large pieces that nobody else has are kept for the next.
   mutating func recycle(_ quota: StagingQuota) {
     for index in pieces.indices where pieces[index].charge.byteCount == StagedContent.largeChargedByteCount {
-      guard isKnownUniquelyReferenced(&pieces[index].charge) else { continue }
+      // One that was taken over may have a little less room, and the same charge.
+      guard pieces[index].bytes.capacity >= StagedContent.largePieceByteCount,
+        isKnownUniquelyReferenced(&pieces[index].charge)
+      else { continue }
       var bytes: [UInt8] = []
       swap(&bytes, &pieces[index].bytes)
       quota.keep(bytes, pieces[index].charge)
@@ -216,6 +222,8 @@ struct StagedContent: Sendable {
   ) {
     guard !range.isEmpty else { return }
     for (index, charge) in owned {
+      // A copy in any case: the old array may be ours alone by now, and is larger than what was charged here.
+      pieces[index].bytes = pieces[index].bytes.withRawSpan { StagedContent.copy(of: $0, capacity: $0.byteCount) }
       pieces[index].charge = charge
       pieces[index].roomByteCount = 0
     }
@@ -240,6 +248,8 @@ struct StagedContent: Sendable {
 
   private mutating func appendInPlace(_ bytes: RawSpan) {
     guard bytes.byteCount > 0, let last = pieces.indices.last else { return }
+    // The array lost its room if it was copied since, as a reader had it; grown by the way it would get more than is charged.
+    pieces[last].bytes.reserveCapacity(pieces[last].bytes.count + pieces[last].roomByteCount)
     pieces[last].bytes.append(bytes)
     pieces[last].byteCount += bytes.byteCount
     pieces[last].roomByteCount -= bytes.byteCount
@@ -276,11 +286,17 @@ struct StagedContent: Sendable {
       capacity = bytes.byteCount
       charge = try quota.charge(StagedContent.chargedByteCount(capacity), isChunk: true)
     }
+    let copy = StagedContent.copy(of: bytes, capacity: capacity)
+    return Piece(
+      start: start, bytes: copy, byteCount: copy.count, charge: charge, roomByteCount: capacity - bytes.byteCount)
+  }
+
+  /// An array of its own, with room for `capacity` bytes and no more.
+  private static func copy(of bytes: RawSpan, capacity: Int) -> [UInt8] {
     var copy: [UInt8] = []
     copy.reserveCapacity(capacity)
     copy.append(bytes)
-    return Piece(
-      start: start, bytes: copy, byteCount: copy.count, charge: charge, roomByteCount: capacity - bytes.byteCount)
+    return copy
   }
 
   private static func zeroPieces(
@@ -311,9 +327,7 @@ struct StagedContent: Sendable {
     if piece.bytes.count - byteCount >= wasteByteCount {
       do throws(StagingError) {
         let charge = try quota.charge(chargedByteCount(byteCount), isChunk: true)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(byteCount)
-        piece.bytes.withRawSpan { bytes.append($0.extracting(0..<byteCount)) }
+        let bytes = piece.bytes.withRawSpan { copy(of: $0.extracting(0..<byteCount), capacity: byteCount) }
         return Piece(start: piece.start, bytes: bytes, byteCount: byteCount, charge: charge)
       } catch {}
     }

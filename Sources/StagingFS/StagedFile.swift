@@ -22,6 +22,8 @@ final class StagedFile: Sendable {
     var changeNumber: UInt64
     /// Whether it has left the tree: who waited for it looks for its path again.
     var isRemoved = false
+    /// Whether the writer has begun to hand it over to the store, under the name that it has.
+    var isOverflowing = false
     fileprivate(set) var queue = Queue()
 
     init(_ content: StagedContent, changeNumber: UInt64) {

@@ -30,8 +30,9 @@ extension StagingFileSystem {
   }
 
   /// Gives a file or directory another path, in a directory that is there. Waits for nobody.
-  /// - Throws: `.notFound`, `.exists`, `.isNotDirectory`, `.badPath`; `.invalidArgument` for the root, and for a path below
-  ///   the one that is renamed.
+  /// - Throws: `.notFound`, `.exists`, `.isNotDirectory`; `.badPath`, also for what would then be too long below it;
+  ///   `.quotaExceeded` for a long name; `.invalidArgument` for the root, and for a path below the one that is renamed.
+  /// - Complexity: O(1), and O(what is in it) when the path gets longer.
   public func rename(_ path: StagingPath, to newPath: StagingPath) throws(StagingError) {
     try move(path, to: newPath, makingParents: false)
   }
@@ -53,9 +54,9 @@ extension StagingFileSystem {
         throw StagingError(.invalidArgument, "'\(path)' cannot be renamed to '\(newPath)', which is within itself")
       }
       try tree.checkAbsent(newPath)
+      try tree.checkPaths(below: entry, at: path, as: newPath)
       if overflow != nil { try checkInMemory(entry, path, tree) }
-      let parent = makingParents ? try tree.makeDirectories(newPath.parent) : try tree.parent(of: newPath)
-      try tree.move(entry, to: parent, name: newPath.lastComponent)
+      try tree.move(entry, to: newPath, makingParents: makingParents)
     }
   }
 
@@ -64,7 +65,9 @@ extension StagingFileSystem {
     _ top: TreeEntry, _ path: StagingPath, _ tree: StagingTree
   ) throws(StagingError) {
     try tree.forEach(from: top, at: path) { (entry, path) throws(StagingError) in
-      guard let file = entry.file, file.withState({ $0.content.overflowed != nil }) else { return }
+      guard let file = entry.file, file.withState({ $0.isOverflowing || $0.content.overflowed != nil }) else {
+        return
+      }
       throw StagingError(.invalidArgument, "'\(path)': has overflowed into the store, where its name is fixed")
     }
   }
@@ -135,6 +138,7 @@ extension StagingFileSystem {
           throw StagingError(.invalidArgument, "'\(path)' cannot be copied to '\(newPath)', which is within itself")
         }
         try tree.checkAbsent(newPath)
+        try tree.checkPaths(below: top, at: path, as: newPath)
         return (top, parent)
       }
       var count = 0

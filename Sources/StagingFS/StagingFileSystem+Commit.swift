@@ -37,31 +37,16 @@ extension StagingFileSystem {
     cancellation: Cancellation = Cancellation(), progress: @escaping @Sendable (Int) -> Void = { _ in }
   ) throws(StagingError) -> [FileID] {
     try prefix.check()
-    try overflow?.check(store, prefix, path)
-    var overflowed: [PutGroup] = []
-    let files = try snapshot(path, lockTimeout: writers.lockTimeout) { overflowed = overflow?.take() ?? [] }
-    do throws(StagingError) {
-      try overflow?.check(store, prefix, path)
-      let ids = try commit(files, below: path, prefix, overflowed, store, options, cancellation, progress)
-      return ids
-    } catch {
-      overflow?.giveBack(overflowed)
-      throw error
-    }
-  }
-
-  private func commit(
-    _ files: [ExportedFile], below path: StagingPath, _ prefix: StagingPath, _ overflowed: [PutGroup],
-    _ store: Store, _ options: PutOptions, _ cancellation: Cancellation, _ progress: @escaping @Sendable (Int) -> Void
-  ) throws(StagingError) -> [FileID] {
+    let files = try snapshot(path, lockTimeout: writers.lockTimeout)
+    // What has overflowed stays in the store as long as somebody has it.
+    defer { withExtendedLifetime(files) {} }
     var sources: [(source: PutSource, name: FileName)] = []
+    var overflowed: Set<FileID> = []
     for file in files {
       let name = StagingFileSystem.name(of: file.path, below: path, under: prefix)
-      if let overflowed = file.overflowed {
-        // It is stored already, published now or by an earlier commit.
-        guard overflowed.name == name else {
-          throw StagingError(.invalidArgument, "'\(file.path)': has overflowed into the store under another name")
-        }
+      if let stored = file.overflowed {
+        // Published now, if it was not by an earlier commit.
+        overflowed.insert(try stored.id(in: store, name, file.path))
         continue
       }
       sources.append((.memory(file.source), try translating { () throws(StoreError) in try FileName(name) }))
@@ -69,7 +54,8 @@ extension StagingFileSystem {
     let group = store.beginGroup()
     do throws(StoreError) {
       try group.put(all: sources, options, cancellation: cancellation, progress: progress)
-      return try group.publish(with: overflowed, cancellation: cancellation)
+      guard let overflow else { return try group.publish(cancellation: cancellation) }
+      return try group.publish(with: overflow.group, overflowed, cancellation: cancellation)
     } catch {
       // Whether it is stored, the next open shows.
       if error.code != .durabilityUnknown { group.rollBack() }

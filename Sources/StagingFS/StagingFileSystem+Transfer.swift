@@ -29,16 +29,22 @@ public struct ExportedFile: Sendable {
     try content.forEachPiece(in: (range ?? 0..<byteCount).clamped(to: 0..<byteCount), body)
   }
 
-  /// Copies the bytes of `range`, which the file has, to the start of `destination`.
+  /// Copies the bytes of `range` to the start of `destination`.
+  /// - Throws: `.invalidArgument` for a range that the file has not, or that is longer than `destination`.
   public func copy(_ range: Range<Int>, into destination: inout MutableRawSpan) throws(StagingError) {
+    guard range.lowerBound >= 0, range.upperBound <= byteCount, range.count <= destination.byteCount else {
+      throw StagingError(
+        .invalidArgument,
+        "'\(path)': bytes \(range) of \(byteCount) are wanted, in \(destination.byteCount) bytes")
+    }
     try content.copy(range, into: &destination)
   }
 
-  /// All bytes in one array. Where they are in several pieces a copy is made, which must fit the quota beside them while it is
-  /// made; the array itself is the caller's, who may keep it.
+  /// All bytes in one array. Where they are not in just one already a copy is made, which must fit the quota beside them while
+  /// it is made; the array itself is the caller's, who may keep it.
   /// - Throws: `.quotaExceeded`.
   public func bytes() throws(StagingError) -> [UInt8] {
-    guard content.pieces.count > 1 || content.overflowed != nil else { return try content.bytes(0..<byteCount) }
+    if content.isOneArray { return try content.bytes(0..<byteCount) }
     let charge = try quota.charge(byteCount)
     defer { withExtendedLifetime(charge) {} }
     return try content.bytes(0..<byteCount)
@@ -46,7 +52,7 @@ public struct ExportedFile: Sendable {
 }
 
 /// The files of a tree one by one, each as it is when it is asked for; those that have gone meanwhile are left out.
-public struct ExportSequence {
+public struct ExportSequence: Sendable {
   private let fileSystem: StagingFileSystem
   private let lockTimeout: LockTimeout?
   private let mark: StagingFileSystem.Mark?
@@ -67,9 +73,10 @@ public struct ExportSequence {
   public mutating func next() throws(StagingError) -> ExportedFile? {
     while let path = paths.popFirst() {
       do throws(StagingError) {
-        if let file = try fileSystem.exportTree(path, changedSince: mark, lockTimeout: lockTimeout).first {
-          return file
-        }
+        // It may have become a directory.
+        guard fileSystem.isFile(path) else { continue }
+        let found = try fileSystem.exportTree(path, changedSince: mark, lockTimeout: lockTimeout)
+        if let file = found.first, file.path == path { return file }
       } catch  where error.code == .notFound {}
     }
     return nil
@@ -99,16 +106,12 @@ extension StagingFileSystem {
 
   /// As ``exportTree(_:changedSince:lockTimeout:)`` for a moment only: what the tree changes meanwhile is charged, the lists of
   /// pieces that are then there twice are not. So it works when the quota is used up.
-  /// - Parameter atThatMoment: called while nobody writes to any of them.
-  func snapshot(
-    _ path: StagingPath, lockTimeout: LockTimeout, atThatMoment: () -> Void
-  ) throws(StagingError) -> [ExportedFile] {
-    try files(path, changedSince: nil, lockTimeout, isCharged: false, atThatMoment)
+  func snapshot(_ path: StagingPath, lockTimeout: LockTimeout) throws(StagingError) -> [ExportedFile] {
+    try files(path, changedSince: nil, lockTimeout, isCharged: false)
   }
 
   private func files(
-    _ path: StagingPath, changedSince mark: Mark?, _ lockTimeout: LockTimeout?, isCharged: Bool,
-    _ atThatMoment: () -> Void = {}
+    _ path: StagingPath, changedSince mark: Mark?, _ lockTimeout: LockTimeout?, isCharged: Bool
   ) throws(StagingError) -> [ExportedFile] {
     try change(lockTimeout) { (tree, held) throws(TreeFailure) in
       let top = try failing { () throws(StagingError) in try tree.existing(path) }
@@ -119,7 +122,6 @@ extension StagingFileSystem {
         if let mark, file.withState({ $0.changeNumber <= mark.changeNumber }) { return }
         found.append((file, path))
       }
-      atThatMoment()
       return try failing { () throws(StagingError) in
         var files: [ExportedFile] = []
         for (file, path) in found { files.append(try exported(file, path, isCharged: isCharged)) }

@@ -114,7 +114,7 @@ public final class StagingFileSystem: Sendable {
   /// handle alone.
   /// - Parameters:
   ///   - byteCount: Writes up to this size then cannot fail for want of room: the file is filled up with zeros to there,
-  ///     or with ``StagingStorage/sequential`` has room set aside.
+  ///     or with ``StagingStorage/sequential`` and ``OpenMode/append``, which write at the end, has room set aside.
   ///   - lockTimeout: Nil: the default of the tree.
   /// - Throws: `.notFound`, `.isDirectory`, `.isNotDirectory`, `.badPath`; `.exists` for ``OpenMode/createNew``;
   ///   `.lockTimeout`; `.quotaExceeded`, `.nodeLimitExceeded`, `.memoryShortage`: then the tree is as before.
@@ -210,15 +210,17 @@ public final class StagingFileSystem: Sendable {
 
   /// Takes a file out that was made by a handle which gave up.
   func takeBack(_ file: StagedFile, _ path: StagingPath) {
-    let removed = tree.withLock { tree -> RemovedEntries? in
-      if let entry = tree.find(path), entry.file === file { return tree.remove(entry) }
-      // Its directory was renamed, or it was.
-      var found: TreeEntry?
-      tree.forEach(from: tree.root, at: .root) { (entry, _) in if entry.file === file { found = entry } }
-      return found.map(tree.remove)
-    }
+    let removed = tree.withLock { tree in tree.place(of: file, before: path).map { tree.remove($0.entry) } }
     file.withState { $0.isRemoved = true }
     withExtendedLifetime(removed) {}
+  }
+
+  /// Fixes the path of a file that its writer is about to hand over to the store.
+  func beginOverflow(of file: StagedFile, _ path: StagingPath) -> StagingPath {
+    tree.withLock { tree in
+      file.withState { $0.isOverflowing = true }
+      return tree.place(of: file, before: path)?.path ?? path
+    }
   }
 
   // MARK: For the parts of this type

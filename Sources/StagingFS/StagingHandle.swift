@@ -158,7 +158,7 @@ public final class StagingHandle {
       guard error.code == .quotaExceeded, mode.replaces, position == content.byteCount,
         let overflow = fileSystem.overflow
       else { throw error }
-      let put = try OverflowPut(overflow, path, fileSystem.quota)
+      let put = try OverflowPut(overflow, fileSystem.beginOverflow(of: file, path), fileSystem.quota)
       overflowPut = put
       try put.add(content)
       content = StagedContent()
@@ -177,8 +177,8 @@ public final class StagingHandle {
   public func truncate(to newByteCount: Int? = nil) throws(StagingError) {
     let target = newByteCount ?? position
     guard target >= 0 else { throw StagingError(.invalidArgument, "'\(path)': a size of \(target) bytes") }
-    try change("truncate", byteCount: max(0, target - content.byteCount)) { () throws(StagingError) in
-      if target == content.byteCount { return }
+    try change("truncate", byteCount: max(0, target - byteCount)) { () throws(StagingError) in
+      if target == byteCount { return }
       if overflowPut != nil { throw StagingError(.wrongMode, "'\(path)': is on its way to the store") }
       try content.truncate(to: target, fileSystem.quota)
     }
@@ -189,7 +189,7 @@ public final class StagingHandle {
     guard byteCount > content.byteCount else { return self }
     do throws(StagingError) {
       try change("preallocate", byteCount: byteCount) { () throws(StagingError) in
-        if fileSystem.storage == .sequential {
+        if fileSystem.storage == .sequential || mode == .append {
           try content.reserve(byteCount, fileSystem.quota)
         } else {
           try content.truncate(to: byteCount, fileSystem.quota)
@@ -228,7 +228,7 @@ public final class StagingHandle {
       switch origin {
       case .start: 0
       case .position: position
-      case .end: content.byteCount
+      case .end: byteCount
       }
     let (target, overflows) = base.addingReportingOverflow(offset)
     guard !overflows, target >= 0 else {
@@ -285,13 +285,16 @@ public final class StagingHandle {
     content = StagedContent()
     let (mode, isNew, changeCount, fileSystem) = (mode, isNew, changeCount, fileSystem)
     file.leave(mode.access) { state in
-      guard mode != .read, isKept else { return }
+      if mode == .read { return }
+      state.isOverflowing = false
+      guard isKept else { return }
       swap(&state.content, &dropped)
       state.visibleByteCount = state.content.byteCount
-      guard changeCount > 0 || mode.replaces && !isNew else { return }
+      guard changeCount > 0 || mode.replaces || isNew else { return }
+      state.changeNumber = fileSystem.nextChangeNumber()
+      guard changeCount > 0 || !isNew else { return }
       state.generation += max(1, changeCount)
       state.modifiedNanoseconds = Clock.wallNanoseconds()
-      state.changeNumber = fileSystem.nextChangeNumber()
     }
     if mode != .read { dropped.recycle(fileSystem.quota) }
   }

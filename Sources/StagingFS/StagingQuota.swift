@@ -28,8 +28,9 @@ final class StagingQuota: Sendable {
     self.reservation = reservation
   }
 
-  var usedByteCount: Int { used.load(ordering: .relaxed) - kept.withLock { $0.byteCount } }
-  var chunkCount: Int { chunks.load(ordering: .relaxed) - kept.withLock { $0.pieces.count } }
+  // Under the lock: what is kept then is charged then.
+  var usedByteCount: Int { kept.withLock { used.load(ordering: .relaxed) - $0.byteCount } }
+  var chunkCount: Int { kept.withLock { chunks.load(ordering: .relaxed) - $0.pieces.count } }
   var availableByteCount: Int { max(0, limitByteCount - usedByteCount) }
 
   /// Charges `byteCount` bytes.
@@ -45,11 +46,10 @@ final class StagingQuota: Sendable {
     let limit = isChunk ? contentLimitByteCount : isInTransit ? transitLimit : limitByteCount
     var before = used.load(ordering: .relaxed)
     while true {
-      guard byteCount <= limit - before else {
+      if byteCount > limit - before {
         // What is kept makes room first.
-        guard dropKept() else { throw exceeded(byteCount, limit - before) }
-        before = used.load(ordering: .relaxed)
-        continue
+        before = dropKept()
+        guard byteCount <= limit - before else { throw exceeded(byteCount, limit - before) }
       }
       let (isDone, found) = used.weakCompareExchange(
         expected: before, desired: before + byteCount, ordering: .relaxed)
@@ -82,16 +82,15 @@ final class StagingQuota: Sendable {
     }
   }
 
-  /// - Returns: Whether there was anything.
-  @discardableResult func dropKept(isLast: Bool = false) -> Bool {
-    let dropped = kept.withLock { kept in
-      defer {
-        kept = KeptPieces()
-        kept.isClosed = isLast
-      }
-      return kept.pieces
+  /// Lets go of what is kept, under the lock: so nobody finds it neither there nor given back.
+  /// - Returns: What is charged then.
+  @discardableResult func dropKept(isLast: Bool = false) -> Int {
+    kept.withLock { kept in
+      kept.pieces = []
+      kept.byteCount = 0
+      if isLast { kept.isClosed = true }
+      return used.load(ordering: .relaxed)
     }
-    return !dropped.isEmpty
   }
 
   fileprivate func giveBack(_ byteCount: Int, isChunk: Bool) {

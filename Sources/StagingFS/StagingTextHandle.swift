@@ -88,13 +88,15 @@ public struct StagingTextHandle {
     return text
   }
 
-  /// How many bytes the first `limit` scalars take, and how many scalars there are whole. A byte that begins none counts as one.
+  /// How many bytes the first `limit` scalars take, and how many scalars there are whole. Bytes that are none count
+  /// as what replaces them.
   private static func scalars(in bytes: [UInt8], limit: Int) -> (byteCount: Int, count: Int) {
     var (offset, count) = (0, 0)
     while offset < bytes.count, count < limit {
-      let length = scalarByteCount(bytes[offset])
+      let (length, seconds) = scalarShape(bytes[offset])
       var end = offset + 1
-      while end < bytes.count, end < offset + length, bytes[end] & 0xC0 == 0x80 { end += 1 }
+      if end < bytes.count, length > 1, seconds.contains(bytes[end]) { end += 1 }
+      while end > offset + 1, end < bytes.count, end < offset + length, bytes[end] & 0xC0 == 0x80 { end += 1 }
       // More may come.
       if end == bytes.count && end < offset + length { break }
       offset = end
@@ -103,12 +105,18 @@ public struct StagingTextHandle {
     return (offset, count)
   }
 
-  private static func scalarByteCount(_ first: UInt8) -> Int {
+  /// How long a scalar is that begins with this byte, and which bytes may be its second: others would make it a longer form
+  /// of a shorter one, a surrogate, or more than there are, and it ends before them.
+  private static func scalarShape(_ first: UInt8) -> (byteCount: Int, seconds: ClosedRange<UInt8>) {
     switch first {
-    case 0xC2...0xDF: 2
-    case 0xE0...0xEF: 3
-    case 0xF0...0xF4: 4
-    default: 1
+    case 0xC2...0xDF: (2, 0x80...0xBF)
+    case 0xE0: (3, 0xA0...0xBF)
+    case 0xED: (3, 0x80...0x9F)
+    case 0xE1...0xEF: (3, 0x80...0xBF)
+    case 0xF0: (4, 0x90...0xBF)
+    case 0xF4: (4, 0x80...0x8F)
+    case 0xF1...0xF3: (4, 0x80...0xBF)
+    default: (1, 0x80...0xBF)
     }
   }
 }

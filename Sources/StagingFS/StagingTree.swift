@@ -36,6 +36,14 @@ final class StagingTree {
     return entry
   }
 
+  /// The place of a file, which may have been moved since it had that path; nil when it has left the tree.
+  func place(of file: StagedFile, before path: StagingPath) -> (entry: TreeEntry, path: StagingPath)? {
+    if let entry = find(path), entry.file === file { return (entry, path) }
+    var found: (TreeEntry, StagingPath)?
+    forEach(from: root, at: .root) { (entry, path) in if entry.file === file { found = (entry, path) } }
+    return found
+  }
+
   func existing(_ path: StagingPath) throws(StagingError) -> TreeEntry {
     try path.check()
     guard let entry = find(path) else { throw StagingError(.notFound, "'\(path)': nothing has this path") }
@@ -112,12 +120,26 @@ final class StagingTree {
     return RemovedEntries(top: entry, quota)
   }
 
-  /// Puts an entry elsewhere, which changes no count.
-  func move(_ entry: TreeEntry, to parent: TreeEntry, name: [UInt8]) throws(StagingError) {
-    let charge = try TreeEntry.nameCharge(name, quota)
+  /// Puts an entry elsewhere, or to another name, which changes no count; all or nothing.
+  /// - Parameter makingParents: whether directories on the way are made.
+  func move(_ entry: TreeEntry, to path: StagingPath, makingParents: Bool) throws(StagingError) {
+    // What can fail is done before anything is made.
+    let charge = try TreeEntry.nameCharge(path.lastComponent, quota)
+    let parent = makingParents ? try makeDirectories(path.parent) : try self.parent(of: path)
     entry.parent?.remove(entry)
-    entry.rename(to: name, charge)
+    entry.rename(to: path.lastComponent, charge)
     parent.add(entry)
+  }
+
+  /// Throws when something in a directory would have a path elsewhere that is none.
+  func checkPaths(below top: TreeEntry, at path: StagingPath, as newPath: StagingPath) throws(StagingError) {
+    let addedByteCount = newPath.bytes.count - path.bytes.count
+    if addedByteCount <= 0 { return }
+    try forEach(from: top, at: path) { (_, path) throws(StagingError) in
+      guard path.bytes.count > StagingPath.maximumByteCount - addedByteCount else { return }
+      throw StagingError(
+        .badPath, "'\(path)': would have a path of more than \(StagingPath.maximumByteCount) bytes in '\(newPath)'")
+    }
   }
 
   /// Makes the directories on the way to `path`, and it, that are missing; all or none.

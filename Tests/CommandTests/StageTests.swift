@@ -116,4 +116,18 @@ import Testing
       #expect(try sandbox.list().count == 20)
     }
   }
+
+  @Test("says what is wrong, and does not crash")
+  func failure() throws {
+    try Sandbox.use { sandbox in
+      try (sandbox.work / "file").write("x")
+      for (arguments, status, text) in [([], 2, "usage: etl-staging STORE"), (["file/store"], 1, "file/store")] {
+        let command = Command(
+          Sandbox.products / "etl-staging", arguments, environment: sandbox.environment,
+          workingDirectory: sandbox.work)
+        let result = try command.run()
+        #expect(result.exitStatus == status && result.outputText.contains(text), "\(result)")
+      }
+    }
+  }
 }

@@ -147,6 +147,53 @@ import Testing
     #expect(staging.statistics().chunkCount == 0)
   }
 
+  /// The arrays of a file have no more room than is charged for them.
+  private func expectCharged(_ staging: StagingFileSystem, _ path: StagingPath) throws {
+    let file = try staging.look { (tree) throws(StagingError) in try tree.file(path) }
+    for piece in file.withState({ $0.content.pieces }) {
+      #expect(piece.bytes.capacity <= piece.charge.byteCount, "\(piece.byteCount) bytes at \(piece.start)")
+    }
+  }
+
+  @Test func `has no more memory than is charged, in pieces that were taken over before`() throws {
+    let staging = try StagingFileSystem(quota: 64 << 20)
+    // Each a little smaller than a large piece, and charged the same, since that is by pages.
+    for number in 0..<10 {
+      try staging.write([UInt8](repeating: 1, count: (1 << 20) - 176), to: StagingPath("/\(number)"))
+    }
+    try staging.removeTree("/")
+    try staging.withFile("/file", .write) { handle in
+      for _ in 0..<1600 { try handle.write([UInt8](repeating: 2, count: 6553)) }
+    }
+    try expectCharged(staging, "/file")
+  }
+
+  @Test func `has no more memory than is charged, in a piece that a reader has kept`() throws {
+    let staging = try StagingFileSystem(quota: 64 << 20)
+    var (start, byteCount, roomByteCount) = (0, 0, 0)
+    // Until a piece is nearly full.
+    while byteCount < 100_000 || !(1...byteCount / 4).contains(roomByteCount) {
+      try staging.withFile("/file", .append) { try $0.write([UInt8](repeating: 2, count: 1000)) }
+      let file = try staging.look { (tree) throws(StagingError) in try tree.file("/file") }
+      file.withState { state in
+        guard let last = state.content.pieces.last else { return }
+        (start, byteCount, roomByteCount) = (last.start, last.byteCount, last.roomByteCount)
+      }
+    }
+    let reader = try staging.open("/file")
+    try reader.seek(to: start)
+    let kept = try reader.read(byteCount)
+    try reader.close()
+    try staging.withFile("/file", .readWrite) { handle in
+      try handle.seek(to: start)
+      try handle.write([3])
+      try handle.seek(to: 0, from: .end)
+      try handle.write([4])
+    }
+    try expectCharged(staging, "/file")
+    #expect(kept == [UInt8](repeating: 2, count: byteCount))
+  }
+
   @Test func `of sequential storage takes bytes at the end only`() throws {
     let staging = try StagingFileSystem(quota: 1 << 20, storage: .sequential)
     let handle = try staging.open("/file", .write, preallocating: 5000)
@@ -173,6 +220,18 @@ import Testing
     #expect(stagingError { _ = try staging.open("/more", .createNew, preallocating: 90_000) }?.code == .quotaExceeded)
     #expect(stagingError { _ = try staging.open("/more", .append, preallocating: 90_000) }?.code == .quotaExceeded)
     #expect(!staging.exists("/more") && staging.statistics() == used)
+  }
+
+  @Test("that appends has its room behind what is there", arguments: [StagingStorage.automatic, .sequential])
+  func roomToAppend(storage: StagingStorage) throws {
+    let staging = try StagingFileSystem(quota: 100_000, storage: storage)
+    try staging.write([1, 2], to: "/file")
+    let handle = try staging.open("/file", .append, preallocating: 50_000)
+    try staging.write(noise(staging.statistics().freeByteCount - 2000), to: "/filler")
+    #expect(handle.byteCount == 2)
+    try handle.write(noise(49_998))
+    try handle.close()
+    #expect(try staging.read("/file") == [1, 2] + noise(49_998))
   }
 
   @Test func `takes an array over and lends it without a copy`() throws {
@@ -247,5 +306,23 @@ import Testing
     #expect(stagingError { _ = try text(bytes + [0x0A]).readLine() }?.code == .badText)
     #expect(try text([0x61] + bytes, .replace).read().hasPrefix("a\u{FFFD}"))
     #expect(try text([0x61] + bytes, .replace).read(9).hasPrefix("a\u{FFFD}"))
+  }
+
+  @Test func `is read scalar by scalar where bytes are none, as it is at once`() throws {
+    let seed = TestSeed("text", default: 5)
+    var generator = SeededGenerator(seed: seed.value)
+    let staging = try StagingFileSystem(quota: 1 << 20)
+    let choice: [UInt8] = [
+      0x41, 0x80, 0x8F, 0x90, 0xA0, 0xBF, 0xC1, 0xC3, 0xE0, 0xE2, 0xED, 0xEF, 0xF0, 0xF4, 0xF5, 0xFF,
+    ]
+    for _ in 0..<2000 {
+      let bytes = (0..<12).map { _ in choice[generator.below(choice.count)] }
+      try staging.write(bytes, to: "/text")
+      let text = StagingTextHandle(try staging.open("/text"), invalidBytes: .replace)
+      var scalars: [Unicode.Scalar] = []
+      while let scalar = try text.read(1).unicodeScalars.first { scalars.append(scalar) }
+      #expect(scalars == Array(String(decoding: bytes, as: UTF8.self).unicodeScalars), "\(seed): \(bytes)")
+      try text.handle.close()
+    }
   }
 }

@@ -126,6 +126,89 @@ import Testing
     try finish()
   }
 
+  @Test func `has its end where the file has it, and is not cut`() throws {
+    let staging = try makeStaging()
+    let handle = try staging.open("/file", .createNew)
+    try handle.write(noise(3_000_000))
+    #expect(try handle.seek(to: 0, from: .end) == 3_000_000)
+    try handle.truncate(to: 3_000_000)
+    for byteCount in [0, 100, 2_999_999, 3_000_001] {
+      #expect(stagingError { try handle.truncate(to: byteCount) }?.code == .wrongMode)
+    }
+    #expect(handle.position == 3_000_000)
+    try handle.write([7])
+    try handle.close()
+    #expect(try staging.read("/file") == noise(3_000_000) + [7])
+    try staging.remove("/file")
+    try finish()
+  }
+
+  @Test func `is published with the commit that it is in, and with no other`() throws {
+    let staging = try makeStaging()
+    try staging.importTree([("/part/small", [1])])
+    try staging.write(noise(3_000_000, seed: 1), to: "/before")
+    let handle = try staging.open("/meanwhile", .createNew)
+    try handle.write(noise(3_000_000, seed: 2))
+    #expect(try storedCount() == 2)
+    try staging.commit(into: store, under: "elsewhere", from: "/part")
+    #expect(try names() == ["elsewhere/small"])
+    try handle.close()
+    #expect(try names() == ["elsewhere/small"])
+    #expect(try staging.commit(into: store, under: "job").count == 3)
+    #expect(try names() == ["elsewhere/small", "job/before", "job/meanwhile", "job/part/small"])
+    let loaded = try StagingFileSystem(quota: 32 << 20)
+    try loaded.load(from: store, under: "job")
+    #expect(try loaded.read("/meanwhile") == noise(3_000_000, seed: 2))
+    try finish()
+  }
+
+  @Test func `is not published when it has left the tree, though somebody keeps it`() throws {
+    let staging = try makeStaging()
+    try staging.write(noise(3_000_000, seed: 1), to: "/removed")
+    try staging.write(noise(3_000_000, seed: 2), to: "/replaced")
+    var exports = [try staging.export("/removed"), try staging.export("/replaced")]
+    try staging.remove("/removed")
+    try staging.write(noise(3_000_000, seed: 3), to: "/replaced")
+    try staging.commit(into: store, under: "job")
+    #expect(try names() == ["job/replaced"])
+    #expect(try store.files(named: FileName(Array("job/replaced".utf8))).count == 1)
+    var bytes: [UInt8] = []
+    try exports[1].forEachPiece { (piece) in bytes.append(piece) }
+    #expect(bytes == noise(3_000_000, seed: 2))
+    #expect(try storedCount() == 3)
+    exports = []
+    #expect(try storedCount() == 1)
+    try finish()
+  }
+
+  @Test func `is published by each of several commits at once`() throws {
+    let (staging, store) = (try makeStaging(), store)
+    for number in 0..<3 { try staging.write(noise(2_000_000, seed: UInt64(number)), to: StagingPath("/\(number)")) }
+    try Watchdog.run(threads: 4) { _ in
+      try staging.commit(into: store, under: "job")
+      #expect(try store.newestFiles(namePrefix: [], limit: 10).count == 3)
+    }
+    #expect(try storedCount() == 3)
+    try finish()
+  }
+
+  @Test func `has the name that the file has when it begins, and keeps it`() throws {
+    let staging = try makeStaging()
+    try staging.makeDirectory("/old")
+    let handle = try staging.open("/old/file", .createNew)
+    try staging.rename("/old", to: "/new")
+    try handle.write(noise(3_000_000))
+    for call in [
+      { try staging.rename("/new/file", to: "/other") }, { try staging.rename("/new", to: "/other") },
+    ] as [() throws -> Void] {
+      #expect(stagingError(call)?.code == .invalidArgument)
+    }
+    try handle.close()
+    try staging.commit(into: store, under: "job")
+    #expect(try names() == ["job/new/file"])
+    try finish()
+  }
+
   @Test func `that fails in the store fails the write or the close, and leaves the old content`() throws {
     var options = Store.CreationOptions()
     options.segmentByteCount = 1 << 20

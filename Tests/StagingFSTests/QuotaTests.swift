@@ -117,6 +117,17 @@ import Testing
     #expect(byteCount == 60_000)
   }
 
+  @Test func `has room for the copy of a piece that was cut, or that is an error`() throws {
+    let staging = try StagingFileSystem(quota: 210_000)
+    try staging.write(noise(100_000), to: "/file")
+    try staging.withFile("/file", .readWrite) { try $0.truncate(to: 99_000) }
+    let export = try staging.export("/file")
+    try staging.write(noise(95_000), to: "/other")
+    #expect(stagingError { _ = try export.bytes() }?.code == .quotaExceeded)
+    try staging.remove("/other")
+    #expect(try export.bytes() == Array(noise(100_000)[..<99_000]))
+  }
+
   @Test func `is never exceeded by threads together, and all of it comes back`() throws {
     let seed = TestSeed("quota threads", default: 72)
     let staging = try StagingFileSystem(quota: 300_000)
@@ -144,6 +155,28 @@ import Testing
     #expect(refusals.withLock { $0 } > 0)
     try staging.removeTree("/")
     #expect(staging.usedByteCount == empty, "\(seed)")
+  }
+
+  @Test func `has room again as soon as files are gone, whoever lets go of what was kept, and is never below nothing`()
+    throws
+  {
+    let staging = try StagingFileSystem(quota: 24 << 20)
+    let runningCount = Monitor(2)
+    try Watchdog.run(threads: 3) { thread in
+      if thread == 2 {
+        while runningCount.withLock({ $0 }) > 0 {
+          let statistics = staging.statistics()
+          #expect(statistics.usedByteCount > 0 && statistics.chunkCount >= 0)
+        }
+        return
+      }
+      defer { runningCount.withLock { $0 -= 1 } }
+      // Two times 9 MiB at most, while a file is cut and its zeros are made anew: always fewer than the quota.
+      for _ in 0..<1500 {
+        try staging.withFile(StagingPath("/\(thread)"), .write) { try $0.truncate(to: 9 << 20) }
+        try staging.remove(StagingPath("/\(thread)"))
+      }
+    }
   }
 
   @Test("covers what the process really takes", arguments: [0, 10, 1000])

@@ -1,3 +1,4 @@
+import SegmentStore
 import StorageIO
 import TestSupport
 import Testing
@@ -43,6 +44,42 @@ import Testing
     #expect(stagingError { _ = try files.next() }?.code == .lockTimeout)
     #expect(try files.next() == nil)
     withExtendedLifetime(writer) {}
+  }
+
+  @Test func `has a file that was made before the mark and is closed, empty, behind it`() throws {
+    for mode in [OpenMode.createNew, .write, .append] {
+      let staging = try StagingFileSystem(quota: 1 << 20)
+      let handle = try staging.open("/empty", mode)
+      let mark = staging.mark
+      try handle.close()
+      #expect(try staging.exportTree(changedSince: mark).map(\.path) == ["/empty"], "\(mode)")
+      #expect(try staging.status("/empty").generation == 0)
+    }
+  }
+
+  @Test func `one by one leaves out what has become a directory`() throws {
+    let staging = try StagingFileSystem(quota: 1 << 20)
+    try staging.importTree([("/a", [1]), ("/b", [2])])
+    var sequence = try staging.exportSequence()
+    try staging.remove("/a")
+    try staging.importTree([("/a/x", [3]), ("/a/y", [4])])
+    #expect(try sequence.next()?.path == "/b")
+    #expect(try sequence.next() == nil)
+  }
+
+  @Test func `of a range that the file has not, or that is too long, is an error`() async {
+    await #expect(processExitsWith: .success) {
+      let staging = try StagingFileSystem(quota: 1 << 20)
+      try staging.write([1, 2, 3], to: "/file")
+      let export = try staging.export("/file")
+      for range in [0..<3, 2..<4, -1..<1, 5..<6, 9..<9, Int.max - 1..<Int.max] {
+        let error = stagingError {
+          var bytes: [UInt8] = [0, 0]
+          try bytes.withMutableRawSpan { (span) throws(StagingError) in try export.copy(range, into: &span) }
+        }
+        guard error?.code == .invalidArgument else { throw TestFailure("\(range): \(String(describing: error))") }
+      }
+    }
   }
 
   @Test func `replaces files that are there and makes the others, with their directories`() throws {
@@ -112,6 +149,38 @@ import Testing
     try await staging.removeTree("/")
     #expect(try await staging.statistics().fileCount == 0)
     await #expect(throws: StagingError.self) { try await staging.read("/none") }
+  }
+
+  @Test func `commits, loads, imports a file and exports one by one`() async throws {
+    let directory = try TemporaryDirectory(isInMemory: true)
+    let store = try StagingCommitTests.makeStore(directory.path(of: "store"))
+    let source = FilePath(directory.path(of: "source"))
+    let staging = AsyncStagingFileSystem(try StagingFileSystem(quota: 1 << 20))
+    try await staging.importTree([("/a", [1]), ("/b/c", [2])])
+    let mark = staging.fileSystem.mark
+    try staging.fileSystem.export("/a").write(to: source, replacing: false)
+    try await staging.importFile(source, as: "/d")
+    var paths: [StagingPath] = []
+    for try await file in try await staging.exportSequence() { paths.append(file.path) }
+    #expect(paths == ["/a", "/b/c", "/d"])
+    var changed = try await staging.exportSequence(changedSince: mark).makeAsyncIterator()
+    #expect(try await changed.next()?.path == "/d")
+    #expect(try await changed.next() == nil)
+    #expect(try await staging.commit(into: store, under: "job").count == 3)
+    let loaded = AsyncStagingFileSystem(try StagingFileSystem(quota: 1 << 20))
+    #expect(try await loaded.load(from: store, under: "job", into: "/back") == 3)
+    #expect(try await loaded.read("/back/b/c") == [2])
+    // A writer is waited for by a thread, and not by one of the pool.
+    let writer = try await staging.open("/a", .append)
+    let error = await #expect(throws: StagingError.self) { try await staging.commit(into: store) }
+    #expect(error?.code == .lockTimeout)
+    async let committed = staging.commit(into: store, writers: .areWaitedFor(.unlimited))
+    try await staging.perform { (fileSystem) throws(StagingError) in
+      do { try fileSystem.waitForWaiting(1, at: "/a") } catch { throw StagingError(.invalidArgument, "\(error)") }
+    }
+    try await writer.close()
+    #expect(try await committed.count == 3)
+    try store.close()
   }
 
   @Test func `waits in far more tasks than there are threads for them, and all come to their end`() async throws {

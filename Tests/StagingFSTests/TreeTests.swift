@@ -20,6 +20,34 @@ import Testing
     #expect(StagingPath("/a/b").parent == "/a" && StagingPath("/a").parent == .root)
   }
 
+  @Test func `makes no directories when what is moved finds no room`() throws {
+    let staging = try StagingFileSystem(quota: 768 * 5 + 100)
+    try staging.makeDirectory("/a")
+    let before = staging.statistics()
+    let long = StagingPath("/x/y/z").appending(String(repeating: "n", count: 250))
+    #expect(stagingError { try staging.move("/a", to: long) }?.code == .quotaExceeded)
+    #expect(staging.statistics() == before)
+    #expect(try staging.listNames() == ["a"])
+  }
+
+  @Test func `moves and copies nothing to where its path would be too long`() throws {
+    let staging = try StagingFileSystem(quota: 1 << 20)
+    let component = "/" + String(repeating: "n", count: 250)
+    let deep = StagingPath("/a" + String(repeating: component, count: 16))
+    try staging.makeDirectory(deep, makingParents: true)
+    try staging.write([1], to: deep.appending(String(repeating: "f", count: 74)))
+    let before = staging.statistics()
+    for newPath in ["/longer", "/none/a"] as [StagingPath] {
+      #expect(stagingError { try staging.move("/a", to: newPath) }?.code == .badPath)
+    }
+    #expect(stagingError { try staging.rename("/a", to: "/longer") }?.code == .badPath)
+    #expect(stagingError { try staging.copyTree("/a", to: "/longer") }?.code == .badPath)
+    #expect(staging.statistics() == before)
+    try staging.rename("/a", to: "/bcd")
+    #expect(try staging.walk().map(\.path.bytes.count).max() == 4020)
+    try staging.copyTree("/bcd", to: "/c")
+  }
+
   @Test(
     "refuses what is no path",
     arguments: ["..", "/a/../../b", "/a\0b", "/" + String(repeating: "x", count: 256)])

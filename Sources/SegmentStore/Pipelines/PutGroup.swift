@@ -11,6 +11,8 @@ import StorageIO
 public final class PutGroup: Sendable {
   private struct State {
     var files: [FileID] = []
+    /// Those that are being published together with those of another group.
+    var publishing: Set<FileID> = []
     /// Those that are being stored, too.
     var begunCount = 0
   }
@@ -82,13 +84,49 @@ public final class PutGroup: Sendable {
   /// - Throws: `.noSpace`, `.cancelled`, `.io`: none is visible, and the group is as it was. `.durabilityUnknown`: the
   ///   next open shows all or none.
   public func publish(cancellation: Cancellation = Cancellation()) throws(StoreError) -> [FileID] {
-    try publish(with: [], cancellation: cancellation)
+    let ids = try publish(state.withLock { $0.files }, cancellation)
+    state.withLock { $0 = State() }
+    return ids
   }
 
-  /// As ``publish(cancellation:)``, together with the files of other groups of the same store: all of all groups, or none.
-  package func publish(with others: [PutGroup], cancellation: Cancellation) throws(StoreError) -> [FileID] {
-    let groups = [self] + others
-    let ids = groups.flatMap { $0.state.withLock { $0.files } }.sorted()
+  /// As ``publish(cancellation:)``, together with some files of another group of the same store, whose other files stay as they
+  /// are: all or none. Those that somebody else is publishing are waited for.
+  /// - Parameter wanted: those of the other group, which stays as it was when this throws. One that was published before is
+  ///   left out.
+  package func publish(
+    with other: PutGroup, _ wanted: Set<FileID>, cancellation: Cancellation
+  ) throws(StoreError) -> [FileID] {
+    let others = other.take(wanted)
+    do throws(StoreError) {
+      let ids = try publish(state.withLock { $0.files } + others, cancellation)
+      state.withLock { $0 = State() }
+      other.end(others, arePublished: true)
+      return ids
+    } catch {
+      other.end(others, arePublished: false)
+      throw error
+    }
+  }
+
+  private func take(_ wanted: Set<FileID>) -> [FileID] {
+    state.wait { state in
+      guard state.publishing.isDisjoint(with: wanted) else { return nil }
+      let taken = state.files.filter(wanted.contains)
+      state.files.removeAll(where: wanted.contains)
+      state.publishing.formUnion(taken)
+      return taken
+    }
+  }
+
+  private func end(_ taken: [FileID], arePublished: Bool) {
+    state.withLock { state in
+      state.publishing.subtract(taken)
+      if arePublished { state.begunCount -= taken.count } else { state.files += taken }
+    }
+  }
+
+  private func publish(_ files: [FileID], _ cancellation: Cancellation) throws(StoreError) -> [FileID] {
+    let ids = files.sorted()
     try checkCount(ids.count)
     guard !ids.isEmpty else { return [] }
     try cancellation.check()
@@ -110,12 +148,8 @@ public final class PutGroup: Sendable {
           try quota.check(0, journal, index.segments, in: transaction)
         })
     }
-    for group in groups { group.state.withLock { $0 = State() } }
     return ids
   }
-
-  /// How many files would be published.
-  package var fileCount: Int { state.withLock { $0.files.count } }
 
   /// Takes one file out again, which gives its space back; nothing is done if the group does not have it, or no more.
   package func remove(_ id: FileID) {
@@ -135,13 +169,12 @@ public final class PutGroup: Sendable {
   ) throws(StoreError) {
     var options = GetOptions()
     options.byteRange = range
-    guard state.withLock({ $0.files.contains(id) }) else {
+    let index = try store.index
+    let entry = try index.read { (transaction) throws(StoreError) in try index.files.file(id, in: transaction) }
+    guard let entry, entry.state == .writing else {
       try store.get(id, to: .receiver(receive), options)
       return
     }
-    let index = try store.index
-    let entry = try index.read { (transaction) throws(StoreError) in try index.files.file(id, in: transaction) }
-    guard let entry, entry.state == .writing else { throw StoreError(.notFound, "no file with id \(id)") }
     let pipeline = GetPipeline(store: store, options: options, cancellation: Cancellation(), progress: { _ in })
     _ = try pipeline.run(id, entry, to: .receiver(receive))
   }
