@@ -68,7 +68,8 @@ enum TypedLayer {
     try BenchFailure.translating { () throws(SystemCallFailure) in
       for path in [log, marks] { try File.open(path, [.write, .create]).truncate(to: 0) }
     }
-    var environment = try FaultLibrary.find().recording(composer.root, log: log, marks: marks, seed: UInt64(seed))
+    let library = try FaultLibrary.find()
+    var environment = library.recording(composer.root, log: log, marks: marks, seed: UInt64(seed))
     environment["SWIFT_BACKTRACE"] = "enable=no"
     let program = try BenchFailure.translating { () throws(ConsoleFailure) in try ProgramFile.path() }
     let arguments = [
@@ -77,11 +78,7 @@ enum TypedLayer {
     ]
     let outcome = try run.interruption.run(program, arguments.map { Array($0.utf8) }, environment: environment).outcome
     try requireSuccess(outcome, "torture \(partName) --seed \(seed)")
-    let bytes = try BenchFailure.translating { () throws(SystemCallFailure) in
-      let file = try File.open(log)
-      return try file.bytes(at: 0, byteCount: try file.status().byteCount)
-    }
-    return try CallLog(decoding: bytes)
+    return try library.read(log)
   }
 
   /// - Returns: False when the budget is used up.
