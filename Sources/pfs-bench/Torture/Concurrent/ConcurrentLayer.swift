@@ -8,7 +8,7 @@ import Synchronization
 enum ConcurrentLayer {
   static let layer = TortureLayer(
     "concurrent", "threads and processes in one store at once; histories are checked for linearizability",
-    in: "/dev/shm", run)
+    in: "/dev/shm", runsPFS: true, run)
 
   /// Histories that share a store, by a process of their own: it costs less than a store for each, and a process that dies
   /// or hangs costs no more than these.

@@ -8,7 +8,7 @@ import Synchronization
 final class ExploreLayer: Sendable {
   static let layer = TortureLayer(
     "explore", "stores as a loss of power leaves them, at every moment of sequences of operations; N is states",
-    in: "/dev/shm"
+    in: "/dev/shm", runsPFS: false
   ) { (run) throws(BenchFailure) in try ExploreLayer(run).start() }
 
   /// What the workers have to do, in order.

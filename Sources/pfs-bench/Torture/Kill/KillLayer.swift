@@ -5,7 +5,7 @@ import Synchronization
 enum KillLayer {
   static let layer = TortureLayer(
     "kill", "commands are killed, at every call that changes something and at random, alone and several at once",
-    in: "/dev/shm", run)
+    in: "/dev/shm", runsPFS: true, run)
 
   /// The share of a budget of seconds, or of cases, that goes to kills at random.
   private static let randomShare = 0.5

@@ -7,7 +7,8 @@ import StorageIO
 /// defect they must see nothing.
 enum MutantsLayer {
   static let layer = TortureLayer(
-    "mutants", "seeded defects, each of which the layer named for it must see; for a build with -DPFS_MUTANTS", run)
+    "mutants", "seeded defects, each of which the layer named for it must see; for a build with -DPFS_MUTANTS",
+    runsPFS: true, run)
 
   /// No layer takes so long for its few cases, unless the defect keeps it waiting.
   private static let limitSeconds = 600.0
@@ -86,8 +87,10 @@ enum MutantsLayer {
     var words =
       [
         "torture", trial.layer, "--seed", "\(run.settings.seed)", "--workers",
-        "\(run.settings.workerCount)", "--pfs", run.settings.pfs.description, "--json",
+        "\(run.settings.workerCount)", "--json",
       ] + trial.options
+    let runsPFS = TortureCommand.layers.first { $0.name == trial.layer }?.runsPFS ?? false
+    if runsPFS { words += ["--pfs", run.settings.pfs.description] }
     if let directory = run.settings.storeDirectory { words += ["--store-dir", directory.description] }
     return MutantOutcome(
       try run.interruption.outcome(

@@ -10,7 +10,7 @@ import StorageIO
 enum TypedLayer {
   static let layer = TortureLayer(
     "typed", "stores of typed objects after losses of power, failed calls and kills; N is states and faults",
-    in: "/dev/shm", run)
+    in: "/dev/shm", runsPFS: false, run)
   static let partName = "typed-act"
 
   private static let table = OptionTable([
