@@ -121,7 +121,15 @@ final class TortureRun: Sendable {
 
   /// The options and the case that show a violation again.
   func replay(_ text: String) -> String {
-    "pfs-bench torture \(layer.name) --seed \(settings.seed) --replay '\(text)'"
+    command(of: layer) + " --replay \(ShellWord.quoted(Array(text.utf8)))"
+  }
+
+  /// A command that runs `layer` as this run was told to.
+  func command(of layer: TortureLayer) -> String {
+    var command = "pfs-bench torture \(layer.name) --seed \(settings.seed)"
+    if let pfs = settings.givenPFS, layer.runsPFS { command += " --pfs \(ShellWord.quoted(pfs.bytes))" }
+    if let directory = settings.storeDirectory { command += " --store-dir \(ShellWord.quoted(directory.bytes))" }
+    return command
   }
 
   private func report() -> TortureReport {

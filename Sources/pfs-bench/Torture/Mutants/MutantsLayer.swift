@@ -63,7 +63,7 @@ enum MutantsLayer {
     run.record(
       Violation(
         kind: .outcome, message: "\(trial.layer) is not clean without any mutant, so it cannot tell: \(seen)",
-        replay: "pfs-bench torture \(trial.layer) --seed \(run.settings.seed) \(trial.options.joined(separator: " "))"))
+        replay: run.command(of: try layer(of: trial)) + " \(trial.options.joined(separator: " "))"))
     return false
   }
 
@@ -80,6 +80,13 @@ enum MutantsLayer {
     return outcome.kind
   }
 
+  private static func layer(of trial: MutantTrial) throws(BenchFailure) -> TortureLayer {
+    guard let layer = TortureCommand.layers.first(where: { $0.name == trial.layer }) else {
+      throw BenchFailure(.failed, "mutants: there is no layer '\(trial.layer)'")
+    }
+    return layer
+  }
+
   private static func outcome(
     of trial: MutantTrial, _ mutant: Mutant?, _ run: TortureRun
   ) throws(BenchFailure) -> MutantOutcome {
@@ -89,8 +96,7 @@ enum MutantsLayer {
         "torture", trial.layer, "--seed", "\(run.settings.seed)", "--workers",
         "\(run.settings.workerCount)", "--json",
       ] + trial.options
-    let runsPFS = TortureCommand.layers.first { $0.name == trial.layer }?.runsPFS ?? false
-    if runsPFS { words += ["--pfs", run.settings.pfs.description] }
+    if try layer(of: trial).runsPFS { words += ["--pfs", run.settings.pfs.description] }
     if let directory = run.settings.storeDirectory { words += ["--store-dir", directory.description] }
     return MutantOutcome(
       try run.interruption.outcome(
