@@ -17,6 +17,7 @@ final class TortureRun: Sendable {
     var caseCount = 0
     var figures: [(name: String, count: Int)] = []
     var violations: [Violation] = []
+    var unmet: String?
   }
 
   /// More than so many violations are counted, but not kept: the first ones say enough.
@@ -54,6 +55,7 @@ final class TortureRun: Sendable {
       throw BenchFailure(.different, "torture \(layer.name): \(report.violationCount) violations")
     }
     // Nothing found where nothing was tried is no good news.
+    if let unmet = run.state.withLock({ $0.unmet }) { throw BenchFailure(.failed, "torture \(layer.name): \(unmet)") }
     guard settings.replay != nil || report.caseCount > 0 else {
       throw BenchFailure(.failed, "torture \(layer.name): the budget was used up before a case was tried")
     }
@@ -106,6 +108,9 @@ final class TortureRun: Sendable {
     guard isKept else { return }
     do throws(ConsoleFailure) { try StandardStreams.write("\(violation)\n", to: .error) } catch {}
   }
+
+  /// Keeps why a case that was to be replayed did not come to pass: a failure, unless there is a violation all the same.
+  func recordUnmet(_ why: String) { state.withLock { state in state.unmet = why } }
 
   /// The generator of one case: the same whatever ran before it.
   func generator(of caseNumber: Int) -> SplitMix64 {

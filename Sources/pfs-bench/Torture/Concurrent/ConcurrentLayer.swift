@@ -83,7 +83,9 @@ enum ConcurrentLayer {
   }
 
   private static func replay(_ text: String, _ run: TortureRun) throws(BenchFailure) {
-    guard let number = Int(text) else { throw BenchFailure(.usage, "--replay takes the number of a history") }
+    guard let number = UInt32(text).map({ Int($0) }) else {
+      throw BenchFailure(.usage, "torture: '--replay \(text)' is not the number of a history")
+    }
     for attempt in 0..<replayCount {
       guard try run.nextCase() != nil else { return }
       if number % processStride == processStride - 1 {

@@ -137,10 +137,14 @@ final class ExploreLayer: Sendable {
   /// What threads do is not the same each time: the case is tried until it shows.
   private func replay(_ text: String) throws(BenchFailure) {
     let replayed = try ExploreCase(parsing: text, seed: run.settings.seed)
+    guard replayed.workload.operations.lastIndex(of: .initialize) == 0 else {
+      throw BenchFailure(.usage, "torture: '--replay \(text)': a workload begins with its one init")
+    }
     let runner = try ExploreProcess(run, name: "replay")
     for _ in 0..<ExploreLayer.replayCount {
       let outcome = try runner.explore(replayed)
       run.addCases(1)
+      run.count("times replayed")
       for (name, count) in outcome.counts { run.count(name, count) }
       for found in outcome.found { run.record(found.violation(run)) }
       if !outcome.found.isEmpty { return }

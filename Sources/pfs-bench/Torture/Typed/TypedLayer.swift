@@ -42,10 +42,10 @@ enum TypedLayer {
   }
 
   private static func run(_ run: TortureRun) throws(BenchFailure) {
+    var seed = try firstSeed(run.settings)
     let composer = StateComposer(root: run.workspace.file("state"))
     try BenchFailure.translating { () throws(SystemCallFailure) in try Directory.make(composer.root) }
     let faults = try TypedFaults(run, composer, storeName: storeName)
-    var seed = run.settings.replay.flatMap { Int($0) } ?? Int(run.settings.seed) &* 1000
     while true {
       try run.interruption.check()
       let log = try record(seed, composer, run)
@@ -58,6 +58,17 @@ enum TypedLayer {
       if run.settings.replay != nil { return }
       seed += 1
     }
+  }
+
+  /// A quarter of the numbers there are, so that none that is derived from one is too large.
+  private static let largestSeed = Int.max >> 2
+
+  private static func firstSeed(_ settings: TortureSettings) throws(BenchFailure) -> Int {
+    guard let replay = settings.replay else { return Int(settings.seed &* 1000 & UInt64(largestSeed >> 1)) }
+    guard let seed = Int(replay), (0...largestSeed).contains(seed) else {
+      throw BenchFailure(.usage, "torture: '--replay \(replay)' is not the seed of a workload")
+    }
+    return seed
   }
 
   /// What the calls of one workload did to its directory.
