@@ -18,10 +18,15 @@ final class TortureRun: Sendable {
     var figures: [(name: String, count: Int)] = []
     var violations: [Violation] = []
     var unmet: String?
+    var lacksSpace = false
   }
 
   /// More than so many violations are counted, but not kept: the first ones say enough.
   private static let keptViolationCount = 100
+
+  /// With less than this free, what is found may be for want of space in the workspace, and says nothing of a store: the
+  /// stores that are made here have segments of a mebibyte or less.
+  private static let leastFreeByteCount = 16 << 20
 
   private init(_ layer: TortureLayer, _ settings: TortureSettings, _ interruption: Interruption) throws(BenchFailure) {
     self.layer = layer
@@ -42,7 +47,12 @@ final class TortureRun: Sendable {
     }
     let run = try TortureRun(layer, settings, interruption)
     let outcome: Result<Void, BenchFailure>
-    do throws(BenchFailure) { outcome = .success(try layer.run(run)) } catch { outcome = .failure(error) }
+    do throws(BenchFailure) {
+      try layer.run(run)
+      outcome = .success(try run.requireSpace())
+    } catch {
+      outcome = .failure(error)
+    }
     let report = run.report()
     do throws(BenchFailure) { try run.workspace.remove() } catch {
       // The failure that came first is the one to report.
@@ -65,6 +75,7 @@ final class TortureRun: Sendable {
   /// - Throws: `.interrupted`.
   func nextCase(share: Double = 1) throws(BenchFailure) -> Int? {
     try interruption.check()
+    try requireSpace()
     let seconds = MonotonicClock.seconds() - startSeconds
     return state.withLock { state in
       switch settings.budget {
@@ -99,8 +110,30 @@ final class TortureRun: Sendable {
     }
   }
 
-  /// Keeps what was found, and says it on standard error at once.
+  /// - Throws: `.failed` when something was found while there was no space left to make stores in.
+  func requireSpace() throws(BenchFailure) {
+    guard state.withLock({ $0.lacksSpace }) else { return }
+    throw BenchFailure(
+      .failed,
+      "torture \(layer.name): no space: stores need more than \(TortureRun.leastFreeByteCount >> 20) MiB free in "
+        + "'\(workspace.path.parent)'; --store-dir names another directory")
+  }
+
+  /// Whether there is space to make stores in; if not, ``requireSpace()`` throws from now on. For when something was found.
+  func hasSpace() -> Bool {
+    let freeByteCount: Int
+    // Where the system does not say there is no excuse for what was found.
+    do throws(SystemCallFailure) { freeByteCount = try FileSystem.freeByteCount(at: workspace.path) } catch {
+      freeByteCount = .max
+    }
+    if freeByteCount >= TortureRun.leastFreeByteCount { return true }
+    state.withLock { state in state.lacksSpace = true }
+    return false
+  }
+
+  /// Keeps what was found, and says it on standard error at once; where there is no space, keeps only that.
   func record(_ violation: Violation) {
+    guard hasSpace() else { return }
     let isKept = state.withLock { state in
       state.violations.append(violation)
       return state.violations.count <= TortureRun.keptViolationCount

@@ -122,9 +122,11 @@ final class ExploreLayer: Sendable {
     for (name, count) in outcome.counts { run.count(name, count) }
     plan.withLock { plan in
       plan.hashes.formUnion(outcome.hashes)
-      if plan.stateCount != .max { plan.stateCount += max(0, task.stateCount - outcome.hashes.count) }
+      if plan.stateCount != .max { plan.stateCount += max(0, task.stateCount - max(1, outcome.hashes.count)) }
     }
     for found in outcome.found {
+      // A case cannot be made smaller without space.
+      guard run.hasSpace() else { return try run.requireSpace() }
       let isFirst = plan.withLock { plan in
         plan.shrunkKinds.count < ExploreLayer.shrunkKindCount && plan.shrunkKinds.insert(found.kind).inserted
       }
