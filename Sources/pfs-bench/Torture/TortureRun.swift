@@ -62,7 +62,8 @@ final class TortureRun: Sendable {
     try outcome.get()
     try report.write(settings, output)
     guard report.violationCount == 0 else {
-      throw BenchFailure(.different, "torture \(layer.name): \(report.violationCount) violations")
+      throw BenchFailure(
+        .different, "torture \(layer.name): \(TortureReport.text(violationCount: report.violationCount))")
     }
     // Nothing found where nothing was tried is no good news.
     if let unmet = run.state.withLock({ $0.unmet }) { throw BenchFailure(.failed, "torture \(layer.name): \(unmet)") }
@@ -89,6 +90,8 @@ final class TortureRun: Sendable {
 
   /// Adds cases that processes of their own have tried, without ``nextCase()``.
   func countCases(_ count: Int) { state.withLock { $0.caseCount += count } }
+
+  var violationCount: Int { state.withLock { $0.violations.count } }
 
   /// The cases so far.
   var caseCount: Int { state.withLock { $0.caseCount } }
