@@ -8,6 +8,9 @@ final class Interruption: Sendable {
     var children: [ObjectIdentifier: ChildProcess] = [:]
   }
 
+  /// What every program is told first, so that nothing of what the user has set or configured for pfs reaches it.
+  static let withoutUser = ["PFS_STORE": "", "PFS_CONFIG": "/dev/null"]
+
   private let state = Mutex(State())
 
   /// Begins to listen for Ctrl-C and polite kills; once in a process, before other threads start.
@@ -53,7 +56,8 @@ final class Interruption: Sendable {
   ) throws(BenchFailure) -> ChildProcess.Outcome {
     try check()
     let outcome = try BenchFailure.translating { () throws(ConsoleFailure) in
-      let child = try ChildProcess(program, arguments, environment: environment)
+      let child = try ChildProcess(
+        program, arguments, environment: Interruption.withoutUser.merging(environment) { $1 })
       // Between the check above and this line a request would not have found the child.
       let isRequested = state.withLock { state in
         state.children[ObjectIdentifier(child)] = child

@@ -9,16 +9,19 @@ struct TortureLayer: Sendable {
   let summary: String
   /// Where its stores are made unless `--store-dir` says otherwise.
   let defaultDirectory: String
+  /// Whether it runs `pfs`; else the engine that it tortures is the one in this program.
+  let runsPFS: Bool
   /// Goes on until the budget is used up or all there is has been tried.
   let run: @Sendable (TortureRun) throws(BenchFailure) -> Void
 
   init(
-    _ name: String, _ summary: String, in defaultDirectory: String = ".",
+    _ name: String, _ summary: String, in defaultDirectory: String = ".", runsPFS: Bool,
     _ run: @escaping @Sendable (TortureRun) throws(BenchFailure) -> Void
   ) {
     self.name = name
     self.summary = summary
     self.defaultDirectory = defaultDirectory
+    self.runsPFS = runsPFS
     self.run = run
   }
 }
@@ -51,8 +54,14 @@ enum TortureCommand {
       """,
     sections: [CommandHelp.Section("Options", TortureSettings.table)],
     notes: layers.map { layer in "\(layer.name): \(layer.summary)" } + [
+      "--pfs is for \(names { $0.runsPFS }); concurrent runs it in one history of 16. The engine that "
+        + "\(names { !$0.runsPFS }) torture is the one in pfs-bench.",
       "Exit status: 0 no violation; 1 failed; 2 wrong usage; 3 a violation was found; 130 interrupted."
     ])
+
+  private static func names(_ isNamed: (TortureLayer) -> Bool) -> String {
+    layers.filter(isNamed).map(\.name).joined(separator: ", ")
+  }
 
   static func run(_ arguments: [[UInt8]]) throws(BenchFailure) {
     if let first = arguments.first, let part = parts[String(decoding: first, as: UTF8.self)] {
@@ -70,6 +79,12 @@ enum TortureCommand {
       throw BenchFailure(
         .usage, "torture: no layer '\(DisplayName.escaped(operand))'; there are \(names.joined(separator: ", "))")
     }
-    try TortureRun.run(layer, try BenchFailure.translating { () throws(UsageError) in try TortureSettings(options) })
+    let settings = try BenchFailure.translating { () throws(UsageError) in try TortureSettings(options) }
+    guard layer.runsPFS || settings.givenPFS == nil else {
+      throw BenchFailure(
+        .usage,
+        "torture \(layer.name) takes no --pfs: it tortures the engine in pfs-bench; for \(names { $0.runsPFS })")
+    }
+    try TortureRun.run(layer, settings)
   }
 }

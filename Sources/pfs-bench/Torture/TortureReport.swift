@@ -20,10 +20,16 @@ struct TortureReport: Sendable {
         + "\(machine.processorCount) processors, Linux \(machine.kernel)"
     ]
     lines += figures.map { figure in "  \(figure.name): \(figure.count)" }
-    lines += violations.map { violation in "\(violation)" }
-    lines.append("\(violationCount) violations")
+    if !violations.isEmpty {
+      let isAll = violations.count == violationCount
+      lines.append(isAll ? "All violations again:" : "The first \(violations.count) violations again:")
+      lines += violations.map { violation in "\(violation)" }
+    }
+    lines.append(TortureReport.text(violationCount: violationCount))
     return lines.joined(separator: "\n") + "\n"
   }
+
+  static func text(violationCount: Int) -> String { "\(violationCount) violation\(violationCount == 1 ? "" : "s")" }
 
   var json: JSONValue {
     [

@@ -9,10 +9,11 @@ extension TortureRun {
     _ arguments: [[UInt8]], silenceSeconds: Double, _ body: ([UInt8]) -> Void
   ) throws(BenchFailure) -> ChildProcess.Outcome {
     try interruption.check()
+    // A crash must not wait for a backtrace.
+    let environment = Interruption.withoutUser.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
     let outcome = try BenchFailure.translating { () throws(ConsoleFailure) in
-      // A crash must not wait for a backtrace.
       let child = try ChildProcess(
-        ProgramFile.path(), [Array("torture".utf8)] + arguments, environment: ["SWIFT_BACKTRACE": "enable=no"])
+        ProgramFile.path(), [Array("torture".utf8)] + arguments, environment: environment)
       return try child.forEachLine(
         silenceSeconds: silenceSeconds, unless: { interruption.isRequested }, body)
     }

@@ -17,10 +17,16 @@ final class TortureRun: Sendable {
     var caseCount = 0
     var figures: [(name: String, count: Int)] = []
     var violations: [Violation] = []
+    var unmet: String?
+    var lacksSpace = false
   }
 
   /// More than so many violations are counted, but not kept: the first ones say enough.
   private static let keptViolationCount = 100
+
+  /// With less than this free, what is found may be for want of space in the workspace, and says nothing of a store: the
+  /// stores that are made here have segments of a mebibyte or less.
+  private static let leastFreeByteCount = 16 << 20
 
   private init(_ layer: TortureLayer, _ settings: TortureSettings, _ interruption: Interruption) throws(BenchFailure) {
     self.layer = layer
@@ -41,7 +47,12 @@ final class TortureRun: Sendable {
     }
     let run = try TortureRun(layer, settings, interruption)
     let outcome: Result<Void, BenchFailure>
-    do throws(BenchFailure) { outcome = .success(try layer.run(run)) } catch { outcome = .failure(error) }
+    do throws(BenchFailure) {
+      try layer.run(run)
+      outcome = .success(try run.requireSpace())
+    } catch {
+      outcome = .failure(error)
+    }
     let report = run.report()
     do throws(BenchFailure) { try run.workspace.remove() } catch {
       // The failure that came first is the one to report.
@@ -51,9 +62,11 @@ final class TortureRun: Sendable {
     try outcome.get()
     try report.write(settings, output)
     guard report.violationCount == 0 else {
-      throw BenchFailure(.different, "torture \(layer.name): \(report.violationCount) violations")
+      throw BenchFailure(
+        .different, "torture \(layer.name): \(TortureReport.text(violationCount: report.violationCount))")
     }
     // Nothing found where nothing was tried is no good news.
+    if let unmet = run.state.withLock({ $0.unmet }) { throw BenchFailure(.failed, "torture \(layer.name): \(unmet)") }
     guard settings.replay != nil || report.caseCount > 0 else {
       throw BenchFailure(.failed, "torture \(layer.name): the budget was used up before a case was tried")
     }
@@ -63,6 +76,7 @@ final class TortureRun: Sendable {
   /// - Throws: `.interrupted`.
   func nextCase(share: Double = 1) throws(BenchFailure) -> Int? {
     try interruption.check()
+    try requireSpace()
     let seconds = MonotonicClock.seconds() - startSeconds
     return state.withLock { state in
       switch settings.budget {
@@ -76,6 +90,8 @@ final class TortureRun: Sendable {
 
   /// Adds cases that processes of their own have tried, without ``nextCase()``.
   func countCases(_ count: Int) { state.withLock { $0.caseCount += count } }
+
+  var violationCount: Int { state.withLock { $0.violations.count } }
 
   /// The cases so far.
   var caseCount: Int { state.withLock { $0.caseCount } }
@@ -97,8 +113,30 @@ final class TortureRun: Sendable {
     }
   }
 
-  /// Keeps what was found, and says it on standard error at once.
+  /// - Throws: `.failed` when something was found while there was no space left to make stores in.
+  func requireSpace() throws(BenchFailure) {
+    guard state.withLock({ $0.lacksSpace }) else { return }
+    throw BenchFailure(
+      .failed,
+      "torture \(layer.name): no space: stores need more than \(TortureRun.leastFreeByteCount >> 20) MiB free in "
+        + "'\(workspace.path.parent)'; --store-dir names another directory")
+  }
+
+  /// Whether there is space to make stores in; if not, ``requireSpace()`` throws from now on. For when something was found.
+  func hasSpace() -> Bool {
+    let freeByteCount: Int
+    // Where the system does not say there is no excuse for what was found.
+    do throws(SystemCallFailure) { freeByteCount = try FileSystem.freeByteCount(at: workspace.path) } catch {
+      freeByteCount = .max
+    }
+    if freeByteCount >= TortureRun.leastFreeByteCount { return true }
+    state.withLock { state in state.lacksSpace = true }
+    return false
+  }
+
+  /// Keeps what was found, and says it on standard error at once; where there is no space, keeps only that.
   func record(_ violation: Violation) {
+    guard hasSpace() else { return }
     let isKept = state.withLock { state in
       state.violations.append(violation)
       return state.violations.count <= TortureRun.keptViolationCount
@@ -106,6 +144,9 @@ final class TortureRun: Sendable {
     guard isKept else { return }
     do throws(ConsoleFailure) { try StandardStreams.write("\(violation)\n", to: .error) } catch {}
   }
+
+  /// Keeps why a case that was to be replayed did not come to pass: a failure, unless there is a violation all the same.
+  func recordUnmet(_ why: String) { state.withLock { state in state.unmet = why } }
 
   /// The generator of one case: the same whatever ran before it.
   func generator(of caseNumber: Int) -> SplitMix64 {
@@ -121,7 +162,15 @@ final class TortureRun: Sendable {
 
   /// The options and the case that show a violation again.
   func replay(_ text: String) -> String {
-    "pfs-bench torture \(layer.name) --seed \(settings.seed) --replay '\(text)'"
+    command(of: layer) + " --replay \(ShellWord.quoted(Array(text.utf8)))"
+  }
+
+  /// A command that runs `layer` as this run was told to.
+  func command(of layer: TortureLayer) -> String {
+    var command = "pfs-bench torture \(layer.name) --seed \(settings.seed)"
+    if let pfs = settings.givenPFS, layer.runsPFS { command += " --pfs \(ShellWord.quoted(pfs.bytes))" }
+    if let directory = settings.storeDirectory { command += " --store-dir \(ShellWord.quoted(directory.bytes))" }
+    return command
   }
 
   private func report() -> TortureReport {

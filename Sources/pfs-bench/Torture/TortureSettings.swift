@@ -11,7 +11,8 @@ struct TortureSettings: Sendable {
     OptionTable.Option(
       "store-dir", value: "DIR", help: "Where stores are made, which decides the file system; default: by the layer."),
     OptionTable.Option("workers", value: "N", help: "Processes that try cases at the same time; default: processors."),
-    OptionTable.Option("pfs", value: "PATH", help: "The pfs to torture; default: the one beside pfs-bench."),
+    OptionTable.Option(
+      "pfs", value: "PATH", help: "The pfs to torture, for a layer that runs it; default: the one beside pfs-bench."),
     OptionTable.Option("replay", value: "CASE", help: "Only this case, as a violation gave it."),
     OptionTable.Option("json", help: "Print the result as JSON."),
     OptionTable.Option("output", value: "FILE", help: "Write the result as JSON to FILE too."),
@@ -29,6 +30,8 @@ struct TortureSettings: Sendable {
   let storeDirectory: FilePath?
   let workerCount: Int
   let pfs: FilePath
+  /// What `--pfs` says.
+  let givenPFS: FilePath?
   let replay: String?
   let printsJSON: Bool
   let output: FilePath?
@@ -39,6 +42,7 @@ struct TortureSettings: Sendable {
     storeDirectory = options.value(of: "store-dir").map { FilePath(bytes: $0) }
     workerCount = try options.integer(of: "workers", in: 1...1024) ?? SystemThread.processorCount
     pfs = try BenchSettings.pfs(options)
+    givenPFS = options.value(of: "pfs").map { FilePath(bytes: $0) }
     replay = try options.text(of: "replay")
     printsJSON = options.contains("json")
     output = options.value(of: "output").map { FilePath(bytes: $0) }

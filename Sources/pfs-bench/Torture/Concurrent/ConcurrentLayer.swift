@@ -8,7 +8,7 @@ import Synchronization
 enum ConcurrentLayer {
   static let layer = TortureLayer(
     "concurrent", "threads and processes in one store at once; histories are checked for linearizability",
-    in: "/dev/shm", run)
+    in: "/dev/shm", runsPFS: true, run)
 
   /// Histories that share a store, by a process of their own: it costs less than a store for each, and a process that dies
   /// or hangs costs no more than these.
@@ -83,7 +83,9 @@ enum ConcurrentLayer {
   }
 
   private static func replay(_ text: String, _ run: TortureRun) throws(BenchFailure) {
-    guard let number = Int(text) else { throw BenchFailure(.usage, "--replay takes the number of a history") }
+    guard let number = UInt32(text).map({ Int($0) }) else {
+      throw BenchFailure(.usage, "torture: '--replay \(text)' is not the number of a history")
+    }
     for attempt in 0..<replayCount {
       guard try run.nextCase() != nil else { return }
       if number % processStride == processStride - 1 {

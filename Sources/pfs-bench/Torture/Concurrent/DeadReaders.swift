@@ -27,6 +27,7 @@ struct DeadReaders: Sendable {
       let environment = fault.environment(
         library, number: DeadReaders.firstCall + number, root: stage.store.description, log: log)
       _ = try list(environment)
+      try library.requireLog(log)
     }
     run.count("slots of killed readers", try slots().count)
     let outcome = try list([:])

@@ -8,7 +8,7 @@ import Synchronization
 final class ExploreLayer: Sendable {
   static let layer = TortureLayer(
     "explore", "stores as a loss of power leaves them, at every moment of sequences of operations; N is states",
-    in: "/dev/shm"
+    in: "/dev/shm", runsPFS: false
   ) { (run) throws(BenchFailure) in try ExploreLayer(run).start() }
 
   /// What the workers have to do, in order.
@@ -122,9 +122,11 @@ final class ExploreLayer: Sendable {
     for (name, count) in outcome.counts { run.count(name, count) }
     plan.withLock { plan in
       plan.hashes.formUnion(outcome.hashes)
-      if plan.stateCount != .max { plan.stateCount += max(0, task.stateCount - outcome.hashes.count) }
+      if plan.stateCount != .max { plan.stateCount += max(0, task.stateCount - max(1, outcome.hashes.count)) }
     }
     for found in outcome.found {
+      // A case cannot be made smaller without space.
+      guard run.hasSpace() else { return try run.requireSpace() }
       let isFirst = plan.withLock { plan in
         plan.shrunkKinds.count < ExploreLayer.shrunkKindCount && plan.shrunkKinds.insert(found.kind).inserted
       }
@@ -137,10 +139,14 @@ final class ExploreLayer: Sendable {
   /// What threads do is not the same each time: the case is tried until it shows.
   private func replay(_ text: String) throws(BenchFailure) {
     let replayed = try ExploreCase(parsing: text, seed: run.settings.seed)
+    guard replayed.workload.operations.lastIndex(of: .initialize) == 0 else {
+      throw BenchFailure(.usage, "torture: '--replay \(text)': a workload begins with its one init")
+    }
     let runner = try ExploreProcess(run, name: "replay")
     for _ in 0..<ExploreLayer.replayCount {
       let outcome = try runner.explore(replayed)
       run.addCases(1)
+      run.count("times replayed")
       for (name, count) in outcome.counts { run.count(name, count) }
       for found in outcome.found { run.record(found.violation(run)) }
       if !outcome.found.isEmpty { return }

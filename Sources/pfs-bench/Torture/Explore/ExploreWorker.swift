@@ -87,7 +87,7 @@ final class ExploreWorker {
       try composer.compose(CrashState())
       try recording.record(task.workload.text, root: composer.root, log: recording.log)
     }
-    let log = try recording.read(recording.log)
+    let log = try recording.library.read(recording.log)
     let (points, marks, overwritten) = try DurabilityModel.crashPoints(of: log, blindSpot: task.blindSpot)
     if let page = overwritten.first {
       let message = "\(overwritten.count) pages were written over, the first of them \(page)"
@@ -233,7 +233,7 @@ final class ExploreWorker {
     let log = task.directory.appending("recovery.log")
     try recording.record("\(task.workload.seed)/reopen", root: composer.root, log: log)
     let found = try DurabilityModel.crashPoints(
-      of: try recording.read(log), base: state, blindSpot: task.blindSpot)
+      of: try recording.library.read(log), base: state, blindSpot: task.blindSpot)
     return (found.points, found.marks)
   }
 

@@ -31,12 +31,4 @@ struct WorkloadRecording {
     let run = try interruption.run(program, arguments.map { Array($0.utf8) }, environment: environment)
     try requireSuccess(run.outcome, "torture act --workload \(workload)")
   }
-
-  func read(_ log: FilePath) throws(BenchFailure) -> CallLog {
-    let bytes = try BenchFailure.translating { () throws(SystemCallFailure) in
-      let file = try File.open(log)
-      return try file.bytes(at: 0, byteCount: try file.status().byteCount)
-    }
-    return try CallLog(decoding: bytes)
-  }
 }

@@ -17,6 +17,8 @@ struct FaultCase {
     var failure: CaseFailure?
     /// What was done, for the message.
     var place = ""
+    /// The calls that counted.
+    var calls: [LoggedCall] = []
   }
 
   private var inspection: StoreInspection {
@@ -41,7 +43,9 @@ struct FaultCase {
     }
     let met = calls.first(where: \.isMet)
     result.isMet = met != nil
+    result.calls = calls
     result.place = "\(point.fault.action.text) \(point.fault.repeats.rawValue) at \(met.map { "\($0)" } ?? "no call")"
+    if point.isClean { result.place = "without any fault" }
     result.place += ": \(ending)"
     try checkEnding(ending, point, isMet: result.isMet)
     try checkSync(ending, point, met)

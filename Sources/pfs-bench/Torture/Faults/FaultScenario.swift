@@ -105,11 +105,28 @@ struct FaultPoint: Hashable, Sendable {
   var recoveryNumber = 0
 
   /// What `--replay` takes.
-  var text: String { "\(scenario.name) \(fault.text) \(number) \(recoveryNumber)" }
+  var text: String {
+    isClean ? "\(scenario.name) \(FaultPoint.cleanWord)" : "\(scenario.name) \(fault.text) \(number) \(recoveryNumber)"
+  }
+
+  private static let cleanWord = "clean"
+
+  /// The scenario as it is without any fault.
+  static func clean(_ scenario: FaultScenario) -> FaultPoint {
+    FaultPoint(FaultPlan(scenario: scenario, fault: Fault(.kill, at: [], .once), statuses: []), 0)
+  }
+
+  var isClean: Bool { self == FaultPoint.clean(scenario) }
 
   /// - Parameter plans: what a layer does to its scenarios, to find the statuses in.
   init?(_ text: String, plans: [FaultPlan]) {
     let words = text.split(separator: " ").map(String.init)
+    if words.count == 2, words[1] == FaultPoint.cleanWord,
+      let scenario = FaultScenario.all.first(where: { $0.name == words[0] })
+    {
+      self = FaultPoint.clean(scenario)
+      return
+    }
     guard words.count == 4, let number = Int(words[2]), let recoveryNumber = Int(words[3]), let fault = Fault(words[1]),
       let plan = plans.first(where: { $0.scenario.name == words[0] && $0.fault == fault })
     else { return nil }

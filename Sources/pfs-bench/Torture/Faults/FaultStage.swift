@@ -55,6 +55,7 @@ final class FaultStage {
     let ending = try program.run(
       arguments.map(expand), store: store,
       environment: fault.environment(library, number: number, root: root, log: log))
+    try library.requireLog(log)
     let calls = try BenchFailure.translating { () throws(SystemCallFailure) in try LoggedCall.all(in: log) }
     return (ending, calls)
   }

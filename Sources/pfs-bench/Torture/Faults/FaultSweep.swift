@@ -22,21 +22,30 @@ struct FaultSweep: Sendable {
     try bench.stage(in: run.workspace.file("worker-\(number)"))
   }
 
-  /// Every point that a run without faults has.
+  /// Every point that a run without faults has. That run of each command, of those too that get no fault here, is checked:
+  /// a command that does nothing has nothing that could be hurt, and would pass.
   func points() throws(BenchFailure) -> [FaultPoint] {
     let stage = try stage(1_000_000)
-    var calls: [FaultScenario: [LoggedCall]] = [:]
     var points: [FaultPoint] = []
-    for plan in plans {
-      if calls[plan.scenario] == nil {
-        try stage.reset(to: bench.starts.image(plan.scenario.start))
-        let (ending, logged) = try stage.run(
-          plan.scenario.arguments, Fault(.kill, at: [], .once), number: 0)
-        guard ending.succeeded else { throw BenchFailure(.failed, "without any fault: \(ending)") }
-        calls[plan.scenario] = logged
-      }
-      let count = (calls[plan.scenario] ?? []).count(where: plan.fault.counts)
-      for number in 0..<count { points.append(plan.point(number + 1)) }
+    for scenario in FaultScenario.all {
+      try run.interruption.check()
+      points += try self.points(of: scenario, on: stage)
+    }
+    run.count("clean runs, each checked", FaultScenario.all.count)
+    return points
+  }
+
+  private func points(of scenario: FaultScenario, on stage: FaultStage) throws(BenchFailure) -> [FaultPoint] {
+    let clean = FaultPoint.clean(scenario)
+    let result = FaultCase(stage: stage, starts: bench.starts).run(clean)
+    try record(result, of: clean)
+    let plans = plans.filter { $0.scenario == scenario }
+    let points = plans.flatMap { plan in
+      (0..<result.calls.count(where: plan.fault.counts)).map { plan.point($0 + 1) }
+    }
+    if result.calls.isEmpty || (!plans.isEmpty && points.isEmpty) {
+      record(
+        clean, .outcome, "\(scenario.name), \(result.place): it made no call in its store that could be made to fail")
     }
     return points
   }
@@ -106,15 +115,20 @@ struct FaultSweep: Sendable {
     }
     if result.isRecoveryMet { run.count("kills of a recovery") }
     if result.isRepeated { run.count("done again without a fault, and nothing excused") }
+    try record(result, of: point)
+    return result.isMet
+  }
+
+  private func record(_ result: FaultCase.Result, of point: FaultPoint) throws(BenchFailure) {
     switch result.failure {
     case nil: break
     case .harness(let failure): throw failure
-    case .promise(let kind, let message):
-      run.record(
-        Violation(
-          kind: kind, message: "\(point.scenario.name), \(result.place): \(message)", replay: run.replay(point.text)))
+    case .promise(let kind, let message): record(point, kind, "\(point.scenario.name), \(result.place): \(message)")
     }
-    return result.isMet
+  }
+
+  private func record(_ point: FaultPoint, _ kind: Violation.Kind, _ message: String) {
+    run.record(Violation(kind: kind, message: message, replay: run.replay(point.text)))
   }
 
   /// Only the point that `--replay` names.
@@ -123,6 +137,11 @@ struct FaultSweep: Sendable {
       throw BenchFailure(.usage, "torture: '--replay \(text)' is no case of this layer")
     }
     run.count("cases replayed")
-    try meet(point, on: stage(0))
+    let stage = try stage(0)
+    if point.isClean {
+      _ = try points(of: point.scenario, on: stage)
+    } else if try !meet(point, on: stage) {
+      run.recordUnmet("'--replay \(text)': the fault was not met: the command made fewer such calls")
+    }
   }
 }

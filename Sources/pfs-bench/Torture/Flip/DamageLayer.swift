@@ -13,12 +13,13 @@ enum DamageLayer {
   static let partName = "flip-worker"
 
   static let flip = TortureLayer(
-    "flip", "one bit of every byte of every file of a store, all bits where something is described", in: "/dev/shm"
+    "flip", "one bit of every byte of every file of a store, all bits where something is described", in: "/dev/shm",
+    runsPFS: false
   ) { (run) throws(BenchFailure) in try DamageSupervisor(run, .flip).tryAll() }
 
   static let truncate = TortureLayer(
     "truncate", "files cut at every place, pages zeroed, misplaced, old or foreign, files missing or exchanged",
-    in: "/dev/shm"
+    in: "/dev/shm", runsPFS: false
   ) { (run) throws(BenchFailure) in try DamageSupervisor(run, .truncate).tryAll() }
 }
 

@@ -25,7 +25,8 @@ struct BadWritePoint: Hashable, Sendable {
 
   init?(_ text: String) {
     let words = text.split(separator: " ").map(String.init)
-    guard words.count == 5, words[0] == BadWritePoint.prefix, let number = Int(words[4]),
+    guard words.count == 5, words[0] == BadWritePoint.prefix, let number = Int(words[4]), number > 0,
+      ["flush", "write"].contains(words[2]), ["sticky", "once"].contains(words[3]),
       let scenario = FaultScenario.writing.first(where: { $0.name == words[1] })
     else { return nil }
     self.init(scenario, isFlush: words[2] == "flush", isSticky: words[3] == "sticky", number)

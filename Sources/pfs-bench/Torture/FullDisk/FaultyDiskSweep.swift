@@ -101,15 +101,19 @@ struct FaultyDiskSweep: Sendable {
     BadWrites(disk: disk, stage: stage, images: images, starts: bench.starts, copy: copy)
   }
 
-  private func meet(_ point: BadWritePoint, _ writes: BadWrites) throws(BenchFailure) {
+  /// - Returns: Whether the fault came.
+  @discardableResult private func meet(_ point: BadWritePoint, _ writes: BadWrites) throws(BenchFailure) -> Bool {
+    var isMet = false
     let place = "\(point.isFlush ? "flush" : "write") \(point.number) of the disk fails"
     try record("\(point.scenario.name): \(place)\(point.isSticky ? ", and all later ones" : "")", point.text) {
       () throws(CaseFailure) in
       let outcome = try writes.run(point)
-      if outcome.isMet { run.count("bad writes and flushes: met") }
+      isMet = outcome.isMet
+      if isMet { run.count("bad writes and flushes: met") }
       if !outcome.isFileSystemSound { run.count("bad writes and flushes: broke the file system itself") }
     }
     run.count("bad writes and flushes: tried")
+    return isMet
   }
 
   // MARK: Power
@@ -126,26 +130,29 @@ struct FaultyDiskSweep: Sendable {
     guard let image = images[.plain] else { return false }
     if let point = BadWritePoint(text) {
       try withDisks(image, workerCount: 1) { (disk, stage, copy) throws(BenchFailure) in
-        try meet(point, badWrites(disk, stage, copy))
+        if try !meet(point, badWrites(disk, stage, copy)) {
+          run.recordUnmet("'--replay \(text)': the fault was not met: the disk got fewer of them")
+        }
       } each: { (_, _, _) throws(BenchFailure) in
         false
       }
       return true
     }
     let words = text.split(separator: " ")
-    if words.count == 2, words[0] == PowerLoss.prefix, let number = Int(words[1]),
+    if words.count == 2, words[0] == PowerLoss.prefix, let number = Int(words[1]), number >= 0,
       let image = images[PowerLoss.start]
     {
       try PowerLoss(run, bench, image).replay(number)
       return true
     }
-    guard words.count == 3, words[0] == "disk-read", let offset = Int(words[2]) else { return false }
+    guard words.count == 3, words[0] == "disk-read", let offset = Int(words[2]), offset >= 0 else { return false }
+    let file = String(words[1])
     try withDisks(image, workerCount: 1) { (disk, stage, copy) throws(BenchFailure) in
       try disk.mount()
       let bad = BadBlocks(disk: disk, stage: stage, state: bench.starts.state(.plain), copy: copy)
-      for block in try BadBlocks.blocks(of: stage.store) where block.file == words[1] && block.fileOffset == offset {
-        try meet(block, bad)
-      }
+      let blocks = try BadBlocks.blocks(of: stage.store).filter { $0.file == file && $0.fileOffset == offset }
+      for block in blocks { try meet(block, bad) }
+      if blocks.isEmpty { run.recordUnmet("'--replay \(text)': there is no such block") }
     } each: { (_, _, _) throws(BenchFailure) in
       false
     }

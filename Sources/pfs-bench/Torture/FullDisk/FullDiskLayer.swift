@@ -4,7 +4,7 @@ import StorageIO
 enum FullDiskLayer {
   static let layer = TortureLayer(
     "full-disk", "file systems that are full to the block, and disks whose reads, writes and flushes fail; needs root",
-    in: "/dev/shm", run)
+    in: "/dev/shm", runsPFS: true, run)
 
   private static func run(_ run: TortureRun) throws(BenchFailure) {
     let sweep = try FillSweep(run)

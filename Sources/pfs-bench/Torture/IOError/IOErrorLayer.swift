@@ -2,7 +2,8 @@
 /// that the system may have it fail.
 enum IOErrorLayer {
   static let layer = TortureLayer(
-    "io-error", "each system call of each command fails in turn, once and for ever", in: "/dev/shm", run)
+    "io-error", "each system call of each command fails in turn, once and for ever", in: "/dev/shm",
+    runsPFS: true, run)
 
   private static let moving = ["read", "pread", "readv", "write", "pwrite", "writev"]
   private static let badDevice = [

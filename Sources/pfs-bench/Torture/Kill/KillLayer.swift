@@ -5,7 +5,7 @@ import Synchronization
 enum KillLayer {
   static let layer = TortureLayer(
     "kill", "commands are killed, at every call that changes something and at random, alone and several at once",
-    in: "/dev/shm", run)
+    in: "/dev/shm", runsPFS: true, run)
 
   /// The share of a budget of seconds, or of cases, that goes to kills at random.
   private static let randomShare = 0.5
@@ -14,8 +14,7 @@ enum KillLayer {
     let sweep = try FaultSweep(run, plans, killsRecovery: true)
     if let replay = run.settings.replay {
       guard let number = KillSequence.number(replay) else { return try sweep.replay(replay) }
-      run.count("cases replayed")
-      return try KillSequence(sweep, number: number).run(in: run.workspace.file("replayed"))
+      return try replay(number, sweep)
     }
     let points = try sweep.points()
     run.count("commands", FaultScenario.writing.count)
@@ -23,6 +22,18 @@ enum KillLayer {
     let isWhole = try sweep.meet(points, share: 1 - randomShare)
     run.count("every seam tried", isWhole ? 1 : 0)
     try meetAtRandom(sweep)
+  }
+
+  /// Which call of a process a kill at random meets is a matter of timing: the case is tried until it shows.
+  private static let replayCount = 20
+
+  private static func replay(_ number: Int, _ sweep: FaultSweep) throws(BenchFailure) {
+    let run = sweep.run
+    for _ in 0..<replayCount where run.violationCount == 0 {
+      try run.interruption.check()
+      run.count("times replayed, of at most \(replayCount)")
+      try KillSequence(sweep, number: number).run(in: run.workspace.file("replayed"))
+    }
   }
 
   static let plans = FaultScenario.writing.flatMap { scenario in

@@ -17,7 +17,8 @@ struct KillSequence {
 
   /// The case that a replay names; nil when it names none of these.
   static func number(_ replay: String) -> Int? {
-    replay.hasPrefix(prefix) ? Int(replay.dropFirst(prefix.count)) : nil
+    guard replay.hasPrefix(prefix), let number = Int(replay.dropFirst(prefix.count)), number >= 0 else { return nil }
+    return number
   }
 
   init(_ sweep: FaultSweep, number: Int) {

@@ -6,7 +6,7 @@ import Synchronization
 enum MemoryLayer {
   static let layer = TortureLayer(
     "memory", "every operation under every memory limit from the smallest that works, under a watchdog", in: "/dev/shm",
-    run)
+    runsPFS: true, run)
 
   private static let excessName = "largest excess over a limit, KiB"
 

@@ -7,7 +7,8 @@ import StorageIO
 /// defect they must see nothing.
 enum MutantsLayer {
   static let layer = TortureLayer(
-    "mutants", "seeded defects, each of which the layer named for it must see; for a build with -DPFS_MUTANTS", run)
+    "mutants", "seeded defects, each of which the layer named for it must see; for a build with -DPFS_MUTANTS",
+    runsPFS: true, run)
 
   /// No layer takes so long for its few cases, unless the defect keeps it waiting.
   private static let limitSeconds = 600.0
@@ -62,7 +63,7 @@ enum MutantsLayer {
     run.record(
       Violation(
         kind: .outcome, message: "\(trial.layer) is not clean without any mutant, so it cannot tell: \(seen)",
-        replay: "pfs-bench torture \(trial.layer) --seed \(run.settings.seed) \(trial.options.joined(separator: " "))"))
+        replay: run.command(of: try layer(of: trial)) + " \(trial.options.joined(separator: " "))"))
     return false
   }
 
@@ -79,6 +80,13 @@ enum MutantsLayer {
     return outcome.kind
   }
 
+  private static func layer(of trial: MutantTrial) throws(BenchFailure) -> TortureLayer {
+    guard let layer = TortureCommand.layers.first(where: { $0.name == trial.layer }) else {
+      throw BenchFailure(.failed, "mutants: there is no layer '\(trial.layer)'")
+    }
+    return layer
+  }
+
   private static func outcome(
     of trial: MutantTrial, _ mutant: Mutant?, _ run: TortureRun
   ) throws(BenchFailure) -> MutantOutcome {
@@ -86,8 +94,9 @@ enum MutantsLayer {
     var words =
       [
         "torture", trial.layer, "--seed", "\(run.settings.seed)", "--workers",
-        "\(run.settings.workerCount)", "--pfs", run.settings.pfs.description, "--json",
+        "\(run.settings.workerCount)", "--json",
       ] + trial.options
+    if try layer(of: trial).runsPFS { words += ["--pfs", run.settings.pfs.description] }
     if let directory = run.settings.storeDirectory { words += ["--store-dir", directory.description] }
     return MutantOutcome(
       try run.interruption.outcome(

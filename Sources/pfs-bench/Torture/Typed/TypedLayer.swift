@@ -10,7 +10,7 @@ import StorageIO
 enum TypedLayer {
   static let layer = TortureLayer(
     "typed", "stores of typed objects after losses of power, failed calls and kills; N is states and faults",
-    in: "/dev/shm", run)
+    in: "/dev/shm", runsPFS: false, run)
   static let partName = "typed-act"
 
   private static let table = OptionTable([
@@ -42,10 +42,10 @@ enum TypedLayer {
   }
 
   private static func run(_ run: TortureRun) throws(BenchFailure) {
+    var seed = try firstSeed(run.settings)
     let composer = StateComposer(root: run.workspace.file("state"))
     try BenchFailure.translating { () throws(SystemCallFailure) in try Directory.make(composer.root) }
     let faults = try TypedFaults(run, composer, storeName: storeName)
-    var seed = run.settings.replay.flatMap { Int($0) } ?? Int(run.settings.seed) &* 1000
     while true {
       try run.interruption.check()
       let log = try record(seed, composer, run)
@@ -60,6 +60,17 @@ enum TypedLayer {
     }
   }
 
+  /// A quarter of the numbers there are, so that none that is derived from one is too large.
+  private static let largestSeed = Int.max >> 2
+
+  private static func firstSeed(_ settings: TortureSettings) throws(BenchFailure) -> Int {
+    guard let replay = settings.replay else { return Int(settings.seed &* 1000 & UInt64(largestSeed >> 1)) }
+    guard let seed = Int(replay), (0...largestSeed).contains(seed) else {
+      throw BenchFailure(.usage, "torture: '--replay \(replay)' is not the seed of a workload")
+    }
+    return seed
+  }
+
   /// What the calls of one workload did to its directory.
   private static func record(_ seed: Int, _ composer: StateComposer, _ run: TortureRun) throws(BenchFailure) -> CallLog
   {
@@ -68,7 +79,8 @@ enum TypedLayer {
     try BenchFailure.translating { () throws(SystemCallFailure) in
       for path in [log, marks] { try File.open(path, [.write, .create]).truncate(to: 0) }
     }
-    var environment = try FaultLibrary.find().recording(composer.root, log: log, marks: marks, seed: UInt64(seed))
+    let library = try FaultLibrary.find()
+    var environment = library.recording(composer.root, log: log, marks: marks, seed: UInt64(seed))
     environment["SWIFT_BACKTRACE"] = "enable=no"
     let program = try BenchFailure.translating { () throws(ConsoleFailure) in try ProgramFile.path() }
     let arguments = [
@@ -77,11 +89,7 @@ enum TypedLayer {
     ]
     let outcome = try run.interruption.run(program, arguments.map { Array($0.utf8) }, environment: environment).outcome
     try requireSuccess(outcome, "torture \(partName) --seed \(seed)")
-    let bytes = try BenchFailure.translating { () throws(SystemCallFailure) in
-      let file = try File.open(log)
-      return try file.bytes(at: 0, byteCount: try file.status().byteCount)
-    }
-    return try CallLog(decoding: bytes)
+    return try library.read(log)
   }
 
   /// - Returns: False when the budget is used up.
