@@ -54,12 +54,12 @@ enum TortureCommand {
       """,
     sections: [CommandHelp.Section("Options", TortureSettings.table)],
     notes: layers.map { layer in "\(layer.name): \(layer.summary)" } + [
-      "--pfs is for \(names { $0.runsPFS }); concurrent runs it in one history of 16. The engine that "
-        + "\(names { !$0.runsPFS }) torture is the one in pfs-bench.",
-      "Exit status: 0 no violation; 1 failed; 2 wrong usage; 3 a violation was found; 130 interrupted."
+      "--pfs is for \(layerNames { $0.runsPFS }); concurrent runs it in one history of 16. The engine that "
+        + "\(layerNames { !$0.runsPFS }) torture is the one in pfs-bench.",
+      "Exit status: 0 no violation; 1 failed; 2 wrong usage; 3 a violation was found; 130 interrupted.",
     ])
 
-  private static func names(_ isNamed: (TortureLayer) -> Bool) -> String {
+  private static func layerNames(_ isNamed: (TortureLayer) -> Bool) -> String {
     layers.filter(isNamed).map(\.name).joined(separator: ", ")
   }
 
@@ -83,7 +83,7 @@ enum TortureCommand {
     guard layer.runsPFS || settings.givenPFS == nil else {
       throw BenchFailure(
         .usage,
-        "torture \(layer.name) takes no --pfs: it tortures the engine in pfs-bench; for \(names { $0.runsPFS })")
+        "torture \(layer.name) takes no --pfs: it tortures the engine in pfs-bench; for \(layerNames { $0.runsPFS })")
     }
     try TortureRun.run(layer, settings)
   }

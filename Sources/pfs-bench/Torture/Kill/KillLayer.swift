@@ -14,7 +14,7 @@ enum KillLayer {
     let sweep = try FaultSweep(run, plans, killsRecovery: true)
     if let replay = run.settings.replay {
       guard let number = KillSequence.number(replay) else { return try sweep.replay(replay) }
-      return try replay(number, sweep)
+      return try replayAtRandom(number, sweep)
     }
     let points = try sweep.points()
     run.count("commands", FaultScenario.writing.count)
@@ -27,7 +27,7 @@ enum KillLayer {
   /// Which call of a process a kill at random meets is a matter of timing: the case is tried until it shows.
   private static let replayCount = 20
 
-  private static func replay(_ number: Int, _ sweep: FaultSweep) throws(BenchFailure) {
+  private static func replayAtRandom(_ number: Int, _ sweep: FaultSweep) throws(BenchFailure) {
     let run = sweep.run
     for _ in 0..<replayCount where run.violationCount == 0 {
       try run.interruption.check()

@@ -11,12 +11,14 @@ enum TypedDamageLayer {
   }
 
   static let flip = TortureLayer(
-    "typed-flip", "one bit of every byte of every file of a store of typed objects", in: "/dev/shm"
+    "typed-flip", "one bit of every byte of every file of a store of typed objects", in: "/dev/shm",
+    runsPFS: false
   ) { (run) throws(BenchFailure) in try DamageSupervisor(run, .flip, of: target).tryAll() }
 
   static let truncate = TortureLayer(
     "typed-truncate", "files of such a store cut, pages zeroed, misplaced or foreign, files missing or exchanged",
-    in: "/dev/shm"
+    in: "/dev/shm",
+    runsPFS: false
   ) { (run) throws(BenchFailure) in try DamageSupervisor(run, .truncate, of: target).tryAll() }
 }
 
