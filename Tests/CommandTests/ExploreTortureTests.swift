@@ -81,6 +81,64 @@ import Testing
     #expect(lines.contains { $0.hasPrefix("violation\t") }, "\(lines)")
   }
 
+  @Test("records from a path that the loader cannot be told, and fails where the library is none or another")
+  func library() throws {
+    try Sandbox.use { sandbox in
+      let directory = sandbox.work / "a b:c $d"
+      let stores = sandbox.work / "stores"
+      for path in [directory, stores] { try path.makeDirectory() }
+      let (program, library) = (directory / "pfs-bench", directory / "libFaultInjection.so")
+      let built = Sandbox.executable.parent
+      for name in ["pfs-bench", "libFaultInjection.so"] {
+        try FileManager.default.copyItem(atPath: (built / name).text, toPath: (directory / name).text)
+      }
+      func run(_ layer: String, _ budget: String) throws -> CommandResult {
+        try Command(
+          program, ["torture", layer, "--budget", budget, "--workers", "1", "--store-dir", stores.text],
+          environment: sandbox.environment, workingDirectory: sandbox.work
+        ).run()
+      }
+      expectDone(try run("explore", "20"))
+      expectDone(try run("typed", "20"))
+      for other in [Data(), try Data(contentsOf: URL(filePath: "/bin/true"))] {
+        try library.write(other)
+        for layer in ["explore", "typed"] {
+          let result = try run(layer, "20")
+          #expect(result.exitStatus == 1 && result.standardOutput.isEmpty, "\(result)")
+          #expect(result.errorText.contains("none was recorded"), "\(result)")
+        }
+      }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: stores.text).isEmpty)
+    }
+  }
+
+  @Test("replays a workload without a crash, and refuses one that does not begin with an init")
+  func replayedWorkload() throws {
+    try Sandbox.use { sandbox in
+      let whole = try explore(sandbox, "--replay", "1/init,put:a:tiny")
+      expectDone(whole)
+      #expect(String(decoding: whole.standardOutput, as: UTF8.self).contains("times replayed: "), "\(whole)")
+      for wrong in ["1/delete:a", "1/put:a:tiny,init", "1/init,init"] {
+        let result = try explore(sandbox, "--replay", wrong)
+        #expect(result.exitStatus == 2 && result.standardOutput.isEmpty, "\(wrong): \(result)")
+      }
+    }
+  }
+
+  @Test(
+    "says that there is no space where there is none",
+    .enabled(if: LoopFileSystem.isAvailable, "\(LoopFileSystem.requirement)"),
+    arguments: ["explore", "concurrent"])
+  func noSpace(layer: String) throws {
+    try Sandbox.use { sandbox in
+      let disk = try LoopFileSystem(in: sandbox.work, byteCount: 4 << 20)
+      defer { _ = disk.unmount() }
+      let result = try bench(sandbox, [layer, "--store-dir", disk.root.text, "--budget", "40", "--workers", "1"])
+      #expect(result.exitStatus == 1 && result.standardOutput.isEmpty, "\(result)")
+      #expect(result.errorText.lowercased().contains("no space"), "\(result)")
+    }
+  }
+
   /// What a worker says.
   private func lines(of arguments: String...) throws -> [Substring] {
     var lines: [Substring] = []

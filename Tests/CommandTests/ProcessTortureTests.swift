@@ -80,6 +80,80 @@ import Testing
     }
   }
 
+  @Test(
+    "sees a command that does nothing, and names the pfs and the directory in the command that shows it again",
+    arguments: ["compact", "rebuild", "verify"])
+  func seesIdleness(command: String) throws {
+    try Sandbox.use { sandbox in
+      let idle = sandbox.work / "idle pfs"
+      try idle.write(
+        Data(
+          "#!/bin/sh\ncase \"$*\" in *' \(command)'*) exit 0;; esac\nexec '\(Sandbox.executable.text)' \"$@\"\n".utf8))
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: idle.text)
+      let stores = sandbox.work / "it's"
+      try stores.makeDirectory()
+      let options = ["--pfs", idle.text, "--store-dir", stores.text]
+      for layer in ["kill", "io-error"] {
+        let result = try Torture.run(sandbox, [layer, "--budget", "2"] + options)
+        #expect(result.exitStatus == 3, "\(result)")
+        #expect(result.errorText.contains("it made no call in its store"), "\(result)")
+        let again =
+          "pfs-bench torture \(layer) --seed 1 --pfs '\(idle.text)' --store-dir '\(sandbox.work.text)/it'\\''s' "
+          + "--replay '\(command) clean'"
+        #expect(result.errorText.contains(again), "\(result)")
+      }
+      let replay = try Torture.run(sandbox, ["kill", "--replay", "\(command) clean"] + options)
+      #expect(replay.exitStatus == 3, "\(replay)")
+      #expect(!String(decoding: replay.standardOutput, as: UTF8.self).contains("\n1 violations\n"), "\(replay)")
+    }
+  }
+
+  @Test("refuses a pfs where it would run none", arguments: ["explore", "flip", "truncate", "typed"])
+  func needlessPFS(layer: String) throws {
+    try Sandbox.use { sandbox in
+      let result = try Torture.run(sandbox, layer, "--pfs", Sandbox.executable.text, "--budget", "1")
+      #expect(result.exitStatus == 2 && result.errorText.contains("takes no --pfs"), "\(result)")
+    }
+  }
+
+  @Test(
+    "refuses to replay what is no case",
+    arguments: [
+      ("kill", ["random -1", "random ", "compact dirty"]), ("concurrent", ["-1", "4294967296", ""]),
+      ("typed", ["-1", "abc", "zzz:1", "", "9223372036854775807"]),
+    ])
+  func wrongReplay(layer: String, cases: [String]) throws {
+    try Sandbox.use { sandbox in
+      for text in cases {
+        let result = try Torture.run(sandbox, layer, "--replay", text, "--store-dir", sandbox.work.text)
+        #expect(result.exitStatus == 2 && result.standardOutput.isEmpty, "\(text): \(result)")
+      }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: sandbox.work.text).isEmpty)
+    }
+  }
+
+  @Test(
+    "says that a fault that is to be replayed did not come",
+    arguments: [("io-error", "get EIO:pread:once:: 0 0"), ("kill", "put-batch kill:\(changes):once:: 5000 0")])
+  func unmet(layer: String, replay: String) throws {
+    try Sandbox.use { sandbox in
+      let result = try Torture.run(sandbox, layer, "--replay", replay)
+      #expect(result.exitStatus == 1, "\(result)")
+      #expect(result.errorText.contains("was not met"), "\(result)")
+    }
+  }
+
+  @Test("nothing that the user has set or configured reaches what is tortured", arguments: ["kill", "concurrent"])
+  func environment(layer: String) throws {
+    try Sandbox.use { sandbox in
+      sandbox.environment["PFS_STORE"] = "/nowhere"
+      sandbox.environment["PFS_CONFIG"] = (sandbox.work / "missing.yaml").text
+      try (sandbox.work / "config.yaml").write(Data("part_size: none\n".utf8))
+      let result = try Torture.run(sandbox, layer, "--budget", "17", "--workers", "2")
+      #expect(result.exitStatus == 0, "\(result)")
+    }
+  }
+
   private func torture(_ arguments: String...) throws -> Torture.Report {
     var report: Torture.Report?
     try Sandbox.use { sandbox in
