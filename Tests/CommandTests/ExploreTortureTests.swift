@@ -89,9 +89,11 @@ import Testing
       for path in [directory, stores] { try path.makeDirectory() }
       let (program, library) = (directory / "pfs-bench", directory / "libFaultInjection.so")
       let built = Sandbox.executable.parent
-      for name in ["pfs-bench", "libFaultInjection.so"] {
-        try FileManager.default.copyItem(atPath: (built / name).text, toPath: (directory / name).text)
-      }
+      // By a process of its own: one that another test starts meanwhile would hold the new program open for writing.
+      let copy = Command(
+        BytePath("/bin/cp"), [built / "pfs-bench", built / "libFaultInjection.so", directory],
+        environment: sandbox.environment, workingDirectory: sandbox.work)
+      expectDone(try copy.run())
       func run(_ layer: String, _ budget: String) throws -> CommandResult {
         try Command(
           program, ["torture", layer, "--budget", budget, "--workers", "1", "--store-dir", stores.text],
