@@ -121,7 +121,9 @@ import Testing
   func failure() throws {
     try Sandbox.use { sandbox in
       try (sandbox.work / "file").write("x")
-      for (arguments, status, text) in [([], 2, "usage: etl-staging STORE"), (["file/store"], 1, "'file': not a directory")] {
+      for (arguments, status, text) in [
+        ([], 2, "usage: etl-staging STORE"), (["file/store"], 1, "'file': not a directory"),
+      ] {
         let command = Command(
           Sandbox.products / "etl-staging", arguments, environment: sandbox.environment,
           workingDirectory: sandbox.work)
