@@ -56,6 +56,21 @@ struct DamageWorker {
     var directory: FilePath { workspace.appending("worker-\(place)") }
     var tally: FilePath { directory.appending("tally") }
 
+    /// Calls `body` with one number after another until the time is up, and says now and then that it goes on.
+    func forEachNumber(_ body: (Int) throws(BenchFailure) -> Void) throws(BenchFailure) {
+      let begin = MonotonicClock.seconds()
+      var saidSeconds = 0.0
+      for number in numbers {
+        let elapsedSeconds = MonotonicClock.seconds() - begin
+        if elapsedSeconds > Double(seconds) { return }
+        if elapsedSeconds - saidSeconds > 1 {
+          saidSeconds = elapsedSeconds
+          try BenchCommand.print("at \(number)\n")
+        }
+        try body(number)
+      }
+    }
+
     /// Makes the directory of the worker anew, without what one that died has left, and the file of its tally.
     func makeDirectory() throws(BenchFailure) -> File {
       try BenchFailure.translating { () throws(SystemCallFailure) in
@@ -102,15 +117,8 @@ struct DamageWorker {
   }
 
   private mutating func run() throws(BenchFailure) {
-    let begin = MonotonicClock.seconds()
-    var saidSeconds = 0.0
-    for number in assignment.numbers {
-      let seconds = MonotonicClock.seconds() - begin
-      if seconds > Double(assignment.seconds) { break }
-      if seconds - saidSeconds > 1 {
-        saidSeconds = seconds
-        try BenchCommand.print("at \(number)\n")
-      }
+    let assignment = assignment
+    try assignment.forEachNumber { (number) throws(BenchFailure) in
       tally.current = number
       try save()
       try attempt(only ?? catalog[number], number)

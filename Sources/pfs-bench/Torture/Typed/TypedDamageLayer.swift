@@ -57,15 +57,8 @@ struct TypedDamageWorker {
   }
 
   private mutating func run() throws(BenchFailure) {
-    let begin = MonotonicClock.seconds()
-    var saidSeconds = 0.0
-    for number in assignment.numbers {
-      let seconds = MonotonicClock.seconds() - begin
-      if seconds > Double(assignment.seconds) { break }
-      if seconds - saidSeconds > 1 {
-        saidSeconds = seconds
-        try BenchCommand.print("at \(number)\n")
-      }
+    let assignment = assignment
+    try assignment.forEachNumber { (number) throws(BenchFailure) in
       tally.current = number
       try save()
       try attempt(only ?? catalog[number], number)
