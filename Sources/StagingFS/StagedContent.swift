@@ -76,10 +76,11 @@ struct StagedContent: Sendable {
     if let overflowed { return try overflowed.forEachPiece(in: range, body) }
     var index = pieceIndex(holding: range.lowerBound)
     while index < pieces.count, pieces[index].start < range.upperBound {
-      let piece = pieces[index]
-      let wanted = range.clamped(to: piece.start..<piece.end)
-      try piece.bytes.withRawSpan { (bytes) throws(StagingError) in
-        try body(bytes.extracting((wanted.lowerBound - piece.start)..<(wanted.upperBound - piece.start)))
+      // Not the whole piece: its charge is not wanted, and far away in memory.
+      let start = pieces[index].start
+      let wanted = range.clamped(to: start..<pieces[index].end)
+      try pieces[index].bytes.withRawSpan { (bytes) throws(StagingError) in
+        try body(bytes.extracting((wanted.lowerBound - start)..<(wanted.upperBound - start)))
       }
       index += 1
     }

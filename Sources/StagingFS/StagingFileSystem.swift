@@ -122,14 +122,14 @@ public final class StagingFileSystem: Sendable {
     _ path: StagingPath, _ mode: OpenMode = .read, preallocating byteCount: Int = 0,
     lockTimeout: LockTimeout? = nil
   ) throws(StagingError) -> StagingHandle {
-    let deadline = Deadline(lockTimeout ?? defaultLockTimeout)
+    var deadline = Deadline(lockTimeout ?? defaultLockTimeout)
     while true {
       let (file, isNew) = try fileToOpen(path, mode)
       if isNew {
         return try StagingHandle(self, file, path, mode, StagedContent(), isNew: true).preallocating(byteCount)
       }
       // Taken out of the state by who may write in place: so it has one owner, and is not copied.
-      let content = file.enter(mode.access, deadline) { state -> StagedContent? in
+      let content = file.enter(mode.access, &deadline) { state -> StagedContent? in
         if state.isRemoved { return nil }
         // Refused below: it cannot be changed in place.
         if state.content.overflowed != nil { return state.content }
@@ -202,7 +202,8 @@ public final class StagingFileSystem: Sendable {
       let file = StagedFile(changeNumber: nextChangeNumber())
       let entry = try tree.make(.file(file), path.lastComponent)
       // Nobody else has it yet, so this cannot fail.
-      _ = file.enter(.write, Deadline(.zero)) { _ in () }
+      var deadline = Deadline(.zero)
+      _ = file.enter(.write, &deadline) { _ in () }
       tree.add(entry, to: parent)
       return (file, true)
     }
@@ -243,7 +244,7 @@ public final class StagingFileSystem: Sendable {
   func change<R>(
     _ lockTimeout: LockTimeout?, _ body: (StagingTree, HeldFile?) throws(TreeFailure) -> R
   ) throws(StagingError) -> R {
-    let deadline = Deadline(lockTimeout ?? defaultLockTimeout)
+    var deadline = Deadline(lockTimeout ?? defaultLockTimeout)
     var held: HeldFile?
     defer { held?.leave() }
     while true {
@@ -255,7 +256,7 @@ public final class StagingFileSystem: Sendable {
         case .busy(let file, let access, let path):
           held?.leave()
           held = nil
-          guard file.enter(access, deadline, { _ in () }) != nil else { throw deadline.error(path.description) }
+          guard file.enter(access, &deadline, { _ in () }) != nil else { throw deadline.error(path.description) }
           held = HeldFile(file: file, access: access)
         }
       }
@@ -276,7 +277,7 @@ extension StagedFile {
   func checkFree(
     for access: Access, _ held: HeldFile?, _ path: StagingPath
   ) throws(TreeFailure) {
-    if held?.file === self, held?.access == access || held?.access == .write { return }
+    if held?.file == self, held?.access == access || held?.access == .write { return }
     guard withState({ $0.queue.canGive(access) }) else { throw .busy(self, access, path) }
   }
 }

@@ -38,9 +38,9 @@ final class StagingTree {
 
   /// The place of a file, which may have been moved since it had that path; nil when it has left the tree.
   func place(of file: StagedFile, before path: StagingPath) -> (entry: TreeEntry, path: StagingPath)? {
-    if let entry = find(path), entry.file === file { return (entry, path) }
+    if let entry = find(path), entry.file == file { return (entry, path) }
     var found: (TreeEntry, StagingPath)?
-    forEach(from: root, at: .root) { (entry, path) in if entry.file === file { found = (entry, path) } }
+    forEach(from: root, at: .root) { (entry, path) in if entry.file == file { found = (entry, path) } }
     return found
   }
 
@@ -179,9 +179,7 @@ final class StagingTree {
         var content = file.withState { $0.takeContent() }
         content.recycle(quota)
       }
-      if entry.childCount == 0 { continue }
-      stack += entry.sortedChildren
-      entry.dropChildren()
+      if entry.childCount > 0 { stack += entry.releaseChildren() }
     }
   }
 }

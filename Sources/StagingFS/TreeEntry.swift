@@ -9,7 +9,8 @@ final class TreeEntry {
 
   let kind: Kind
   private(set) var name: [UInt8]
-  private(set) weak var parent: TreeEntry?
+  /// Whoever has this has it as a child, so it lives as long as it is named here.
+  private(set) unowned var parent: TreeEntry?
   private(set) var modifiedNanoseconds = Clock.wallNanoseconds()
   let createdNanoseconds: Int64
   private let charge: Charge
@@ -46,7 +47,9 @@ final class TreeEntry {
   }
 
   /// In order of their names.
-  var sortedChildren: [TreeEntry] {
+  var sortedChildren: [TreeEntry] { unsortedChildren.sorted { $0.name.lexicographicallyPrecedes($1.name) } }
+
+  private var unsortedChildren: [TreeEntry] {
     var all: [TreeEntry] = []
     all.reserveCapacity(childCount)
     for first in children.values {
@@ -56,7 +59,7 @@ final class TreeEntry {
         entry = found.nextOfSameHash
       }
     }
-    return all.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+    return all
   }
 
   /// The child whose name is `range` of `bytes`.
@@ -101,10 +104,16 @@ final class TreeEntry {
     self.nameCharge = nameCharge
   }
 
-  /// Lets go of the children: so that the end of a deep tree is no deep recursion.
-  func dropChildren() {
+  /// Lets go of the children, each without a parent: so that the end of a deep tree is no deep recursion.
+  func releaseChildren() -> [TreeEntry] {
+    let released = unsortedChildren
+    for child in released {
+      child.parent = nil
+      child.nextOfSameHash = nil
+    }
     children = [:]
     childCount = 0
+    return released
   }
 
   /// FNV-1a; the dictionary hashes once more, with a seed.
