@@ -191,13 +191,14 @@ public final class StagingFileSystem: Sendable {
   ) throws(StagingError) -> (file: StagedFile, isNew: Bool) {
     try path.check()
     return try tree.withLock { (tree) throws(StagingError) in
-      if let entry = tree.find(path) {
+      let place = tree.findPlace(path)
+      if let entry = place.entry {
         guard let file = entry.file else { throw StagingError(.isDirectory, "'\(path)': is a directory") }
         if mode == .createNew { throw StagingError(.exists, "'\(path)': is there already") }
         return (file, false)
       }
       guard mode.makesFile else { throw StagingError(.notFound, "'\(path)': there is no such file") }
-      let parent = try tree.parent(of: path)
+      let parent = if let found = place.parent, found.isDirectory { found } else { try tree.parent(of: path) }
       try tree.checkRoom(for: 1)
       let file = StagedFile(changeNumber: nextChangeNumber())
       let entry = try tree.make(.file(file), path.lastComponent)

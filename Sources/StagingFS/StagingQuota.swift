@@ -32,6 +32,8 @@ final class StagingQuota: Sendable {
 
   // Under the lock: what is kept then is charged then.
   var usedByteCount: Int { kept.withLock { used.load(ordering: .relaxed) - $0.byteCount } }
+  /// With what is kept.
+  var chargedByteCount: Int { used.load(ordering: .relaxed) }
   var chunkCount: Int { kept.withLock { chunks.load(ordering: .relaxed) - $0.pieceCount } }
   var availableByteCount: Int { max(0, limitByteCount - usedByteCount) }
 

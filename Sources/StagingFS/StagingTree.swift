@@ -21,19 +21,23 @@ final class StagingTree {
 
   // MARK: Looking
 
-  func find(_ path: StagingPath) -> TreeEntry? {
+  func find(_ path: StagingPath) -> TreeEntry? { findPlace(path).entry }
+
+  /// What has this path, and what it would be in: nil if that is not there, or `path` is the root.
+  func findPlace(_ path: StagingPath) -> (entry: TreeEntry?, parent: TreeEntry?) {
     let bytes = path.bytes
-    if bytes.count == 1 { return root }
-    var entry = root
+    if bytes.count == 1 { return (root, nil) }
+    var parent = root
     var start = 1
-    while start <= bytes.count {
+    while true {
       var end = start
       while end < bytes.count, bytes[end] != StagingPath.slash { end += 1 }
-      guard let child = entry.child(bytes, start..<end) else { return nil }
-      entry = child
+      let child = parent.child(bytes, start..<end)
+      guard end < bytes.count else { return (child, parent) }
+      guard let child else { return (nil, nil) }
+      parent = child
       start = end + 1
     }
-    return entry
   }
 
   /// The place of a file, which may have been moved since it had that path; nil when it has left the tree.
