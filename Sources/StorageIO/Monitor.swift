@@ -28,11 +28,13 @@ import Glibc
   }
 
   /// As ``withLock(_:)``, and wakes nobody: for a look, or a change that nobody waits for.
-  public func withQuietLock<R, E: Error>(_ body: (inout State) throws(E) -> R) throws(E) -> R {
+  @inlinable public func withQuietLock<R, E: Error>(_ body: (inout State) throws(E) -> R) throws(E) -> R {
     // Safe: as above.
-    unsafe pthread_mutex_lock(mutex)
-    defer { unsafe pthread_mutex_unlock(mutex) }
-    return try body(&state)
+    try unsafe storage.withUnsafeMutablePointers { (state, lock) throws(E) in
+      unsafe MonitorLock.acquire(lock)
+      defer { unsafe MonitorLock.releaseQuietly(lock) }
+      return try unsafe body(&state.pointee)
+    }
   }
 
   /// Waits until `ready` gives a value. It is asked under the lock, now and after every change; when it gives one it
@@ -104,6 +106,9 @@ import Glibc
     if unsafe lock.pointee.waiterCount > 0 { unsafe pthread_cond_broadcast(changed(lock)) }
     unsafe pthread_mutex_unlock(mutex(lock))
   }
+
+  /// Lets others in, and wakes nobody.
+  @usableFromInline static func releaseQuietly(_ lock: Pointer) { unsafe pthread_mutex_unlock(mutex(lock)) }
 
   /// Lets others in until one of them has let go again.
   /// - Returns: False when `deadline` has passed.
