@@ -42,13 +42,14 @@ test-unit: build ## The suite without sanitizers, through the release binary
 # The sanitizers watch where threads share memory and where bytes are decoded; all else has run above. A test that jumps out
 # of a fault is not for the thread sanitizer, which loses its way there.
 test-thread: deps ## Threads under the thread sanitizer
-	PFS_LIBRARIES_ONLY=1 TSAN_OPTIONS="suppressions=$(CURDIR)/.ci/thread-sanitizer.supp halt_on_error=1" SWIFT_BACKTRACE=enable=no \
+	PFS_ONLY=StorageIOTests,LMDBTests,SegmentStoreTests,StagingFSTests \
+	TSAN_OPTIONS="suppressions=$(CURDIR)/.ci/thread-sanitizer.supp halt_on_error=1" SWIFT_BACKTRACE=enable=no \
 	.ci/test swift test --sanitize=thread --scratch-path .build/thread --filter \
-	'^(StorageIOTests|LMDBTests\.ConcurrencyTests|SegmentStoreTests\.(StoreConcurrencyTests|IndexGroupTests|PutGroupTests)|StagingFSTests\.(StagingLockTests|StagingTransferTests|AsyncStagingTests))'
+	'^(StorageIOTests|LMDBTests\.ConcurrencyTests|SegmentStoreTests\.(StoreConcurrencyTests|IndexGroupTests|PutGroupTests|WorkerPoolTests|CompactionTests/threads)|StagingFSTests\.(StagingLockTests|StagingTransferTests|AsyncStagingTests))'
 
 # Without the tests that measure the heap, which is not the program's own here.
 test-address: deps ## Decoders under the address sanitizer
-	PFS_LIBRARIES_ONLY=1 ASAN_OPTIONS="detect_leaks=0" SWIFT_BACKTRACE=enable=no \
+	PFS_ONLY=StorageIOTests,CodecsTests,YAMLTests,SegmentStoreTests ASAN_OPTIONS="detect_leaks=0" SWIFT_BACKTRACE=enable=no \
 	.ci/test swift test --sanitize=address --scratch-path .build/address --skip StateByteCountTests --filter \
 	'^(StorageIOTests|CodecsTests|YAMLTests|SegmentStoreTests\.(FormatTests|HostileManifestTests|RoundTripTests))'
 

@@ -109,13 +109,21 @@ let package = Package(
   ]
 )
 
-// Only for the sanitizers, which watch the libraries: the commands would take most of the time to build.
-if Context.environment["PFS_LIBRARIES_ONLY"] != nil {
-  let commands: Set = [
-    "pfs", "pfs-bench", "sensor-log", "etl-staging", "CommandTests", "CommandSupportTests", "FaultyDisk",
-  ]
-  package.targets.removeAll { commands.contains($0.name) }
-  package.products.removeAll { commands.contains($0.name) }
+// Only for the sanitizers: the targets that are named there, and what these need. All else would take most of the time to build.
+if let names = Context.environment["PFS_ONLY"] {
+  var kept: Set<String> = []
+  var waiting = names.split(separator: ",").map(String.init)
+  while let name = waiting.popLast() {
+    guard kept.insert(name).inserted else { continue }
+    for dependency in package.targets.first(where: { $0.name == name })?.dependencies ?? [] {
+      switch dependency {
+      case .byNameItem(let name, _), .targetItem(let name, _): waiting.append(name)
+      default: break
+      }
+    }
+  }
+  package.targets.removeAll { !kept.contains($0.name) }
+  package.products.removeAll { !kept.contains($0.name) }
 }
 
 // Only for Fuzz/run, which sets the variable: it is built with other flags than all else.

@@ -14,7 +14,7 @@ public final class AsyncStagingHandle: Sendable {
     self.handle = Monitor(handle)
   }
 
-  private func perform<R: Sendable>(
+  func perform<R: Sendable>(
     _ body: @escaping @Sendable (StagingHandle) throws(StagingError) -> R
   ) async throws(StagingError) -> R {
     let handle = handle

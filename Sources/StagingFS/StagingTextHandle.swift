@@ -75,7 +75,7 @@ public struct StagingTextHandle {
   }
 
   /// By scalars: a carriage return and a line feed are one character.
-  private static func withoutLineFeed(_ line: String) -> String {
+  static func withoutLineFeed(_ line: String) -> String {
     line.unicodeScalars.last == "\n" ? String(line.unicodeScalars.dropLast()) : line
   }
 

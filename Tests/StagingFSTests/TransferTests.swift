@@ -113,6 +113,40 @@ import Testing
 }
 
 @Suite("Staging for tasks") struct AsyncStagingTests {
+  @Test("text is written and read by scalars and lines, each line by one of those who ask")
+  func text() async throws {
+    let staging = AsyncStagingFileSystem(try StagingFileSystem(quota: 1 << 20))
+    let lines = (0..<500).map { "line \($0) \u{e4}\u{1F600}" }
+    let output = AsyncStagingTextHandle(try await staging.open("/text", .write))
+    for line in lines { try await output.write(line + "\n") }
+    try await output.write("no line feed\r")
+    try await output.handle.close()
+
+    let input = AsyncStagingTextHandle(try await staging.open("/text"))
+    #expect(try await input.readLine() == lines[0] + "\n")
+    #expect(try await input.read(4) == "line")
+    try await input.handle.seek(to: 0)
+    let found = try await withThrowingTaskGroup(of: [String].self) { group in
+      for _ in 0..<4 {
+        group.addTask {
+          var found: [String] = []
+          for try await line in input { found.append(line) }
+          return found
+        }
+      }
+      return try await group.reduce([], +)
+    }
+    #expect(found.sorted() == (lines + ["no line feed\r"]).sorted())
+    try await input.handle.close()
+    await #expect(throws: StagingError.self) { try await input.readLine() }
+
+    try await staging.write([0x61, 0xFF, 0x0A], to: "/bytes")
+    let strict = AsyncStagingTextHandle(try await staging.open("/bytes"))
+    await #expect(throws: StagingError.self) { try await strict.lines() }
+    let lenient = AsyncStagingTextHandle(try await staging.open("/bytes"), invalidBytes: .replace)
+    #expect(try await lenient.lines() == ["a\u{FFFD}"])
+  }
+
   @Test func `does what its twin does`() async throws {
     let staging = AsyncStagingFileSystem(try StagingFileSystem(quota: 1 << 20))
     try await staging.makeDirectory("/a/b", makingParents: true)

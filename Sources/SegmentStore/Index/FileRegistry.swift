@@ -262,8 +262,8 @@ struct FileRegistry: Sendable {
   /// `first` on.
   /// - Returns: Those, and the file to go on with; nil when all were looked at.
   /// - Complexity: O(tombstones).
-  func tombstonedFiles(
-    ofManifestsIn gone: Set<SegmentID>, from first: FileID, limit: Int, in transaction: borrowing ReadTransaction
+  func tombstonedFiles<Access>(
+    ofManifestsIn gone: Set<SegmentID>, from first: FileID, limit: Int, in transaction: borrowing Transaction<Access>
   ) throws(StoreError) -> (files: [FileID], next: FileID?) {
     var files: [FileID] = []
     var next: FileID?

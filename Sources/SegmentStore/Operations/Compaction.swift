@@ -20,6 +20,7 @@ final class Compaction: Sendable {
     var removedSegmentCount = 0
     /// In which not all was found that is alive, or with records that are needed and cannot be read.
     var damagedSegments: Set<SegmentID> = []
+    var hasHelperEnded = false
   }
 
   private let store: Store
@@ -30,6 +31,8 @@ final class Compaction: Sendable {
   private let state = Monitor(State())
 
   private static let pageRecordCount = 1024
+  /// How often the one that waits for the other looks whether it is still to go on.
+  private static let lookSeconds = 0.1
 
   init(_ store: Store, _ session: WriterSession, bytesPerSecond: Int?, _ cancellation: Cancellation) {
     self.store = store
@@ -70,24 +73,30 @@ final class Compaction: Sendable {
   /// Empties the claimed segments while `isWanted`, and lets go of all of them whatever happens.
   func run(while isWanted: () -> Bool, onDone: (SegmentID) -> Void) throws(StoreError) {
     let helping = Cancellation()
-    var helper = startHelper(helping)
+    let helper = startHelper(helping)
     defer {
       helping.cancel()
       helper?.join()
       letGo(of: takeWaiting())
+      releaseFullSegments()
     }
     var move = RecordMove(store, session, jobs, bytesPerSecond: bytesPerSecond, cancellation, helping: helping)
-    while true {
+    func emptyAll() throws(StoreError) {
       while isWanted(), let victim = next() {
         defer { finish(victim, &move) }
         try empty(victim, by: &move)
         for segment in takeDone() { onDone(segment) }
       }
-      guard let running = helper else { break }
-      if !isWanted() { helping.cancel() }
-      running.join()
-      helper = nil
-      // Once more: it may have given one back.
+    }
+    try emptyAll()
+    if helper != nil {
+      while !hasHelperEnded() {
+        try cancellation.check()
+        if !isWanted() { helping.cancel() }
+        for segment in takeDone() { onDone(segment) }
+      }
+      // What it has given back.
+      try emptyAll()
     }
     for segment in takeDone() { onDone(segment) }
   }
@@ -98,14 +107,27 @@ final class Compaction: Sendable {
   private func startHelper(_ helping: Cancellation) -> SystemThread? {
     let isShared = state.withLock { $0.waiting.count > 1 }
     guard isShared, store.workers.workerCount > 1, bytesPerSecond == nil, !store.hasLittleRoom else { return nil }
-    // Without a thread to be had, one does it all.
-    do throws(SystemCallFailure) { return try SystemThread { self.help(helping) } } catch { return nil }
+    do throws(SystemCallFailure) {
+      return try SystemThread {
+        self.help(helping)
+        self.state.withLock { $0.hasHelperEnded = true }
+      }
+    } catch {
+      // Without a thread to be had, one does it all.
+      return nil
+    }
+  }
+
+  /// Waits a moment for it.
+  private func hasHelperEnded() -> Bool {
+    state.wait(seconds: Compaction.lookSeconds) { $0.hasHelperEnded ? true : nil } ?? false
   }
 
   /// Until nothing is left, or `helping` is cancelled. What fails here is given back: the other thread goes on with it, and
   /// tells of what fails there too.
   private func help(_ helping: Cancellation) {
-    var move = RecordMove(store, session, jobs, bytesPerSecond: nil, helping, helping: helping)
+    var move = RecordMove(
+      store, session, jobs, bytesPerSecond: nil, cancellation, helping: helping, isHelper: true)
     while !helping.isCancelled, let victim = next() {
       do throws(StoreError) { try empty(victim, by: &move) } catch {
         state.withLock { $0.waiting.insert(victim, at: 0) }
@@ -216,8 +238,9 @@ final class Compaction: Sendable {
   /// Lets go of the full segments that copies went to, as the end of a put does.
   private func releaseFullSegments() {
     let number = session.segments.beginPut()
-    do throws(StoreError) { try session.releaseFullSegments(finishing: number, of: store) } catch {
-      session.segments.endPut(number, disowned: [])
+    do throws(StoreError) { try session.releaseFullSegments(finishing: number, of: store, through: jobs.perform) } catch
+    {
+      session.segments.endPut(number)
       session.leaveToRecovery()
     }
   }

@@ -132,8 +132,7 @@ struct Reclamation: Sendable {
     }
   }
 
-  /// Forgets segments whose files are durably gone, and the tombstones of manifests that were in them: no more can come, as
-  /// nothing was alive there.
+  /// Forgets segments whose files are durably gone, and the tombstones of manifests that were in them.
   /// - Returns: Segments that may be empty now.
   func forget(_ gone: Set<SegmentID>) throws(StoreError) -> Set<SegmentID> {
     let index = try store.index
@@ -169,6 +168,15 @@ struct Reclamation: Sendable {
       IndexJob { (transaction, _) throws(StoreError) in
         let doubtful = try index.segments.listedSegments(in: transaction).first {
           $0.entry.holdsMovedManifests && !gone.contains($0.id)
+        }
+        var files = files
+        // Nothing is alive there, so a tombstone comes only from somebody who forgets another segment and takes one of these
+        // for doubtful.
+        for id in dropped where try index.segments.segment(id, in: transaction)?.holdsMovedManifests == true {
+          files = try index.files.tombstonedFiles(
+            ofManifestsIn: gone, from: FileID(rawValue: 0), limit: .max, in: transaction
+          ).files
+          break
         }
         let locations = try index.files.releaseTombstones(
           of: files, ofManifestsIn: gone, unless: doubtful?.id, in: transaction)

@@ -31,6 +31,8 @@ struct RecordMove {
   private let jobs: CompactionJobs
   /// What ends a second thread; cancelled when others change the index too.
   private let helping: Cancellation?
+  /// Whether this is that second thread.
+  private let isHelper: Bool
   /// As of the end of the last batch.
   private var mark: IndexWriter.Activity
   /// Batches that are small yet: at the beginning, and after one beside others.
@@ -44,10 +46,11 @@ struct RecordMove {
 
   init(
     _ store: Store, _ session: WriterSession, _ jobs: CompactionJobs, bytesPerSecond: Int?,
-    _ cancellation: Cancellation, helping: Cancellation? = nil
+    _ cancellation: Cancellation, helping: Cancellation? = nil, isHelper: Bool = false
   ) {
     self.store = store
     self.helping = helping
+    self.isHelper = isHelper
     self.session = session
     self.jobs = jobs
     self.cancellation = cancellation
@@ -69,9 +72,14 @@ struct RecordMove {
     var rest = records[...]
     while !rest.isEmpty {
       try cancellation.check()
+      if isHelper { try helping?.check() }
       do throws(StoreError) {
         rest = rest.dropFirst(try moveBatch(rest))
       } catch  where error.code == .noSpace {
+        if leftByteCount > 0 {
+          try punchLeft()
+          continue
+        }
         if batchByteCount == RecordMove.smallestBatchByteCount {
           guard try store.reserve.releaseStep() else { throw error }
         }

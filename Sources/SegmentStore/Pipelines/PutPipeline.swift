@@ -265,25 +265,27 @@ struct PutPipeline {
     let isPublished = group == nil
     let entry = put.entry(isPublished ? .ready : .writing)
     let (index, quota, id, writer) = (try store.index, store.quota, put.id, session.writer)
-    let full = session.segments.releasableSegments(finishing: put.number)
     let manifest = put.isEntered ? ManifestPayload(file: id, bytes: try manifestPayload(put)) : nil
-    try session.perform(
-      IndexJob(syncing: change.segments, publishing: isPublished ? [id] : [], appending: manifest) {
-        (transaction, journal) throws(StoreError) in
-        try change.apply(to: index, within: quota, journal, in: transaction)
-        var entry = entry
-        if let location = journal.manifestLocation { entry.manifestLocation = location }
-        entry.commit = isPublished ? journal.commit : entry.commit
-        if isPublished {
-          try index.files.setReady(id, entry, in: transaction)
-        } else {
-          try index.files.setWriting(id, entry, in: transaction)
-        }
-        try index.segments.disown(full, by: writer, in: transaction)
-      })
+    let full = try session.segments.withReleasable(finishing: put.number) { (full) throws(StoreError) in
+      try session.perform(
+        IndexJob(syncing: change.segments, publishing: isPublished ? [id] : [], appending: manifest) {
+          (transaction, journal) throws(StoreError) in
+          try change.apply(to: index, within: quota, journal, in: transaction)
+          var entry = entry
+          if let location = journal.manifestLocation { entry.manifestLocation = location }
+          entry.commit = isPublished ? journal.commit : entry.commit
+          if isPublished {
+            try index.files.setReady(id, entry, in: transaction)
+          } else {
+            try index.files.setWriting(id, entry, in: transaction)
+          }
+          try index.segments.disown(full, by: writer, in: transaction)
+        })
+      return full
+    }
     put.noteIndexed()
     group?.add(id)
-    session.segments.endPut(put.number, disowned: full)
+    session.segments.endPut(put.number)
     removeDeadSegments(among: full)
     return entry
   }
@@ -310,18 +312,19 @@ struct PutPipeline {
     var entry = put.entry(.writing)
     entry.writer = WriterID(rawValue: 0)
     let (waiting, index, quota, id, writer) = (entry, try store.index, store.quota, put.id, session.writer)
-    let full = session.segments.releasableSegments(finishing: put.number)
     do throws(StoreError) {
-      try session.perform(
-        IndexJob(syncing: change.segments) { (transaction, journal) throws(StoreError) in
-          try change.apply(to: index, within: quota, journal, in: transaction)
-          try index.files.setWriting(id, waiting, in: transaction)
-          try index.segments.disown(full, by: writer, in: transaction)
-        })
+      try session.segments.withReleasable(finishing: put.number) { (full) throws(StoreError) in
+        try session.perform(
+          IndexJob(syncing: change.segments) { (transaction, journal) throws(StoreError) in
+            try change.apply(to: index, within: quota, journal, in: transaction)
+            try index.files.setWriting(id, waiting, in: transaction)
+            try index.segments.disown(full, by: writer, in: transaction)
+          })
+      }
     } catch {
       return
     }
-    session.segments.endPut(put.number, disowned: full)
+    session.segments.endPut(put.number)
     throw StoreError(
       .cancelled, "interrupted; \(put.entry(.writing).manifest.byteCount) bytes of it were kept",
       advice: "go on with 'pfs put --resume', or give their space back with 'pfs delete \(put.id)'")
@@ -337,7 +340,7 @@ struct PutPipeline {
     } catch {
       session.leaveToRecovery()
     }
-    session.segments.endPut(put.number, disowned: [])
+    session.segments.endPut(put.number)
     guard error.code == .noSpace else { throw error }
     throw StoreError(.noSpace, "\(error.message); nothing was stored", advice: error.advice)
   }
@@ -349,6 +352,6 @@ struct PutPipeline {
     if put.isEntered {
       try Reclamation(store: store, perform: session.perform).rollBack(put.id, of: session.writer, by: session.writer)
     }
-    try session.releaseFullSegments(finishing: put.number, of: store)
+    try session.releaseFullSegments(finishing: put.number, of: store, through: session.perform)
   }
 }

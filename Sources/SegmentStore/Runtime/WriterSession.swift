@@ -52,17 +52,17 @@ final class WriterSession: Sendable {
   /// Notes that a put has ended, lets go of the full segments in which no other that runs can have records, and removes those
   /// of them in which nothing is alive: nothing else would look at them again.
   /// - Throws: What kept it from that; then the put may not be noted as ended.
-  func releaseFullSegments(finishing put: UInt64, of store: Store) throws(StoreError) {
+  func releaseFullSegments(
+    finishing put: UInt64, of store: Store, through perform: @escaping @Sendable (IndexJob) throws(StoreError) -> Void
+  ) throws(StoreError) {
     let (registry, writer) = (index.segments, writer)
-    // Asked only now: who ends meanwhile lets go of some of them, and somebody else may have them since.
-    let full = segments.releasableSegments(finishing: put)
-    if !full.isEmpty {
+    let full = try segments.withReleasable(finishing: put) { (full) throws(StoreError) in
+      if full.isEmpty { return full }
       try perform(
-        IndexJob { (transaction, _) throws(StoreError) in
-          try registry.disown(full, by: writer, in: transaction)
-        })
+        IndexJob { (transaction, _) throws(StoreError) in try registry.disown(full, by: writer, in: transaction) })
+      return full
     }
-    segments.endPut(put, disowned: full)
+    segments.endPut(put)
     try Reclamation(store: store, perform: perform).removeEmptySegments(full)
   }
 

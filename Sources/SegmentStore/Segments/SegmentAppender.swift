@@ -42,6 +42,9 @@ final class SegmentAppender: @unchecked Sendable {
   /// What was handed to the device last by ``paceWriteback()``.
   private var lastStride = 0..<0
   private let unsynced = Atomic(0)
+  /// Held while the device is waited for. The system tells of a failed write once, to whoever asks first: all who ask later
+  /// have to hear of it too.
+  private let failedSync = Monitor<SystemCallFailure?>(nil)
 
   /// Space is reserved this far ahead, so that few calls are made and a short store stays short.
   private static let allocationStepByteCount = 4 << 20
@@ -140,7 +143,7 @@ final class SegmentAppender: @unchecked Sendable {
   /// - Throws: As ``append(_:capacity:encode:)``.
   func append(copyOf record: RecordHeader, payload: RawSpan) throws(StoreError) -> AppendedRecord {
     precondition(hasRoom(forPayload: payload.byteCount), "\(payload.byteCount) bytes at \(tail) of segment \(segment)")
-    // With the checksum that it had: what is copied wrongly is found.
+    // With the checksum that it had: what is copied wrongly is found, if not before the original is gone.
     let header = RecordHeader(
       kind: record.kind, codec: record.codec, rawByteCount: record.rawByteCount,
       storedByteCount: record.storedByteCount, storedChecksum: record.storedChecksum, segment: segment, offset: tail,
@@ -197,8 +200,20 @@ final class SegmentAppender: @unchecked Sendable {
   /// Makes everything appended durable. After a failure nothing that was appended since may be relied on.
   func sync() throws(SystemCallFailure) {
     if Mutant.noSegmentSync.isActive { return }
-    unsynced.store(0, ordering: .relaxed)
-    try file.syncData()
+    try waitForDevice { () throws(SystemCallFailure) in
+      unsynced.store(0, ordering: .relaxed)
+      try file.syncData()
+    }
+  }
+
+  private func waitForDevice(_ wait: () throws(SystemCallFailure) -> Void) throws(SystemCallFailure) {
+    try failedSync.withQuietLock { (failure) throws(SystemCallFailure) in
+      if let failure, !Mutant.retryFailedSync.isActive { throw failure }
+      do throws(SystemCallFailure) { try wait() } catch {
+        failure = error
+        throw error
+      }
+    }
   }
 
   /// Has the device write what was appended, and waits for what it was given before: no more than two strides are on their way
@@ -209,7 +224,9 @@ final class SegmentAppender: @unchecked Sendable {
     let before = lastStride
     lastStride = writebackEnd..<tail
     startWriteback()
-    if !before.isEmpty { try file.finishWriteback(before) }
+    if !before.isEmpty {
+      try waitForDevice { () throws(SystemCallFailure) in try file.finishWriteback(before) }
+    }
   }
 
   /// Writes the footer behind the last record and cuts the file off behind it. Not yet durable; may be repeated, and

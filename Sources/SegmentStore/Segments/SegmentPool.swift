@@ -92,24 +92,28 @@ final class SegmentPool: Sendable {
     }
   }
 
-  /// The full segments that hold no record of a running put, that of `finishing` not counted: to be disowned.
-  func releasableSegments(finishing put: UInt64) -> Set<SegmentID> {
-    state.withLock { state in
+  /// Hands the full segments that hold no record of a running put, that of `finishing` not counted, to `body`, which disowns
+  /// them or throws. To nobody else meanwhile, nor after: one that is nobody's may be this writer's again, and open.
+  func withReleasable<R>(
+    finishing put: UInt64, _ body: (Set<SegmentID>) throws(StoreError) -> R
+  ) throws(StoreError) -> R {
+    let taken = state.withLock { state in
       let oldest = state.runningPuts.filter { $0 != put }.min() ?? .max
-      return Set(state.sealed.filter { $0.value <= oldest }.keys)
+      let taken = state.sealed.filter { $0.value <= oldest }
+      for id in taken.keys { state.sealed[id] = nil }
+      return taken
+    }
+    do throws(StoreError) { return try body(Set(taken.keys)) } catch {
+      state.withLock { $0.sealed.merge(taken) { kept, _ in kept } }
+      throw error
     }
   }
 
   /// Whether a put runs, whose records the index may not name.
   var hasRunningPuts: Bool { state.withLock { !$0.runningPuts.isEmpty } }
 
-  /// Notes that a put has ended and that `disowned` belong to nobody any more.
-  func endPut(_ put: UInt64, disowned: Set<SegmentID>) {
-    state.withLock { state in
-      state.runningPuts.remove(put)
-      for id in disowned { state.sealed[id] = nil }
-    }
-  }
+  /// Notes that a put has ended.
+  func endPut(_ put: UInt64) { state.withLock { _ = $0.runningPuts.remove(put) } }
 
   // MARK: Durability
 
