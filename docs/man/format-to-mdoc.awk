@@ -1,5 +1,5 @@
-# Turns docs/FORMAT.md into the sections of pfs-format(5), in mdoc(7) with tables for tbl(1). It knows the Markdown that is
-# written there: headings, paragraphs, lists, tables and fenced blocks; links become their text.
+# Turns docs/FORMAT.md into the sections of pfs-format(5), in mdoc(7). It knows the Markdown that is written there:
+# headings, paragraphs, lists, tables and fenced blocks; links become their text.
 
 # Below the heading of the page.
 BEGIN { afterHeading = 1 }
@@ -12,14 +12,17 @@ function escaped(text) {
   return text
 }
 
-# Between backquotes and stars other fonts; a lone star, as in a product, stays.
-function marked(text,    head, place) {
+function withoutLinks(text,    head) {
   while (match(text, /\[[^\]]*\]\([^)]*\)/)) {
     head = substr(text, RSTART + 1, RLENGTH - 1)
-    place = index(head, "](")
-    text = substr(text, 1, RSTART - 1) substr(head, 1, place - 1) substr(text, RSTART + RLENGTH)
+    text = substr(text, 1, RSTART - 1) substr(head, 1, index(head, "](") - 1) substr(text, RSTART + RLENGTH)
   }
-  text = escaped(text)
+  return text
+}
+
+# Between backquotes and stars other fonts; a lone star, as in a product, stays.
+function marked(text) {
+  text = escaped(withoutLinks(text))
   while (match(text, /`[^`]*`/))
     text = substr(text, 1, RSTART - 1) "\\fB" substr(text, RSTART + 1, RLENGTH - 2) "\\fR" substr(text, RSTART + RLENGTH)
   while (match(text, /\*[^* ][^*]*\*/))
@@ -77,29 +80,54 @@ function cells(line, row,    count) {
   return split(line, row, / *\| */)
 }
 
-function beginTable(header, rule,    row, count, i, format) {
+function beginTable(rule,    row, i) {
   endList()
-  count = cells(rule, row)
-  for (i = 1; i <= count; i++) format = format (row[i] ~ /:$/ ? "r" : "l") (i == count ? "x" : "") " "
-  if (!afterHeading) print ".Pp"
-  afterHeading = 0
-  print ".TS"
-  sub(/ $/, "", format)
-  bold = format
-  gsub(/[lr]x?/, "&B", bold)
-  print bold
-  print format "."
-  putRow(header)
-  inTable = 1
+  columnCount = cells(rule, row)
+  for (i = 1; i <= columnCount; i++) isNumber[i] = row[i] ~ /:$/
+  rowCount = 0
 }
 
-function putRow(line,    row, count, i, text) {
-  count = cells(line, row)
-  text = ""
-  for (i = 1; i < count; i++) text = text marked(row[i]) "\t"
-  print text "T{"
-  put(row[count])
-  print "T}"
+function addRow(line,    row, i, text) {
+  cells(line, row)
+  rowCount++
+  for (i = 1; i <= columnCount; i++) {
+    # Without marks: in columns all is meant to be seen as it is.
+    text = withoutLinks(row[i])
+    gsub(/[`*]/, "", text)
+    cell[rowCount, i] = text
+  }
+}
+
+# Columns as wide as they must be, and the last one folded to what is left of a line.
+function endTable(    r, i, width, left, line, words, count, w, room, text) {
+  left = 0
+  for (i = 1; i < columnCount; i++) {
+    width[i] = 0
+    for (r = 1; r <= rowCount; r++) if (length(cell[r, i]) > width[i]) width[i] = length(cell[r, i])
+    left += width[i] + 2
+  }
+  room = 73 - left
+  print ".Bd -literal"
+  for (r = 1; r <= rowCount; r++) {
+    line = ""
+    for (i = 1; i < columnCount; i++)
+      line = line sprintf("%" (isNumber[i] ? "" : "-") width[i] "s  ", cell[r, i])
+    count = split(cell[r, columnCount], words, / +/)
+    text = ""
+    for (w = 1; w <= count; w++) {
+      if (text != "" && length(text) + length(words[w]) >= room) {
+        putLine(escaped(line text))
+        line = sprintf("%" left "s", "")
+        text = ""
+      }
+      text = text (text == "" ? "" : " ") words[w]
+    }
+    line = line text
+    sub(/ +$/, "", line)
+    putLine(escaped(line))
+  }
+  print ".Ed"
+  afterHeading = 0
 }
 
 /^```/ {
@@ -112,13 +140,17 @@ function putRow(line,    row, count, i, text) {
 inBlock { line = escaped($0); putLine(line); next }
 
 /^\|/ {
-  if (inTable) { putRow($0); next }
-  if (header == "") { header = $0; next }
-  beginTable(header, $0)
-  header = ""
+  if (inTable) addRow($0)
+  else if (header == "") header = $0
+  else {
+    beginTable($0)
+    addRow(header)
+    inTable = 1
+    header = ""
+  }
   next
 }
-inTable { print ".TE"; inTable = 0; afterTable = 1 }
+inTable { endTable(); inTable = 0 }
 
 # The list of contents leads nowhere in a manual page.
 /^# / { title = 1; next }
@@ -151,4 +183,4 @@ inContents { inContents = 0 }
   if (pendingEnd) { endList(); pendingEnd = 0 }
   gathered = gathered (gathered == "" ? "" : " ") $0
 }
-END { if (inTable) print ".TE"; endList() }
+END { if (inTable) endTable(); endList() }
