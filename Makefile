@@ -6,11 +6,11 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FILE ?=
 
-# What is linked against, and what the tests run (mkfs.ext4, mount).
+# What is linked against, and what the tests run (mkfs.ext4, mount, mandoc).
 PACKAGES := liblmdb-dev zlib1g-dev libisal-dev libdeflate-dev libzstd-dev liblz4-dev libyaml-dev libedit-dev \
-	pkg-config e2fsprogs mount
+	pkg-config e2fsprogs mount mandoc
 # What some tests need that are skipped without.
-TOOLS := mandoc groff-base man-db zsh fish lintian dpkg-dev binutils
+TOOLS := groff-base man-db zsh fish lintian dpkg-dev binutils
 RELEASE := swift build --configuration release --static-swift-stdlib \
 	--explicit-target-dependency-import-check error --disable-local-rpath
 RELEASE_DIRECTORY := .build/release
@@ -93,7 +93,7 @@ DEB_DIRECTORY ?= .build
 deb: build ## Make a Debian package, .build/pfs_VERSION_ARCHITECTURE.deb
 	@Packaging/make-deb "$(RELEASE_DIRECTORY)" "$(DEB_DIRECTORY)"
 
-tools: ## Install what some tests need, which are skipped without: mandoc, man, zsh, fish, lintian
+tools: ## Install what some tests need, which are skipped without: man, zsh, fish, lintian
 	@.ci/install-packages $(TOOLS)
 
 # Some minutes: the library is built once more, as another package builds it.

@@ -193,6 +193,7 @@ package struct TypedLine: Hashable, Sendable {
       guard let next else { return leaveUnfinished() }
       let named: [UInt8: UInt8] = [
         UInt8(ascii: "n"): 0x0A, UInt8(ascii: "t"): 0x09, UInt8(ascii: "r"): 0x0D, UInt8(ascii: "e"): 0x1B,
+        UInt8(ascii: "E"): 0x1B,
         UInt8(ascii: "a"): 0x07, UInt8(ascii: "b"): 0x08, UInt8(ascii: "f"): 0x0C, UInt8(ascii: "v"): 0x0B,
       ]
       take([named[next] ?? next], byteCount: 2)

@@ -17,7 +17,9 @@ import Testing
   @Test("in bash gives the name that was stored, in every kind of quotes, whatever it holds")
   func bashNames() throws {
     try Sandbox.use { sandbox in
-      try putAll(CompletionTests.names, sandbox)
+      let slash = UInt8(ascii: "/")
+      try putAll(CompletionTests.names.filter { !$0.contains(slash) }, sandbox)
+      for name in CompletionTests.names where name.contains(slash) { try putNamed(name, sandbox) }
       let found = try bash(
         sandbox,
         """
@@ -60,35 +62,36 @@ import Testing
     }
   }
 
-  @Test(
-    "in bash knows commands, options, values and operands",
-    arguments: [
-      ("pfs sta", "sta", ["stats"]), ("pfs --sto", "--sto", ["--store"]), ("pfs -q li", "li", ["list"]),
-      ("pfs put --codec z", "z", ["zlib", "zstd"]), ("pfs put --codec=zl", "zl", ["zlib"]),
-      ("pfs list --so", "--so", ["--sort"]), ("pfs list --sort=n", "n", ["name"]),
-      ("pfs get --for", "--for", ["--force"]),
-      ("pfs help sal", "sal", ["salvage"]), ("pfs completion ", "", ["bash", "zsh", "fish"]),
-      ("pfs get 1", "1", ["1", "10", "11"]), ("pfs info 12", "12", []), ("pfs get ./1", "./1", ["./12"]),
-      ("pfs get -o out -r tr", "tr", ["tree/"]), ("pfs get tree/", "tree/", ["tree/a", "tree/b/"]),
-      ("pfs put --name=tr", "tr", ["tree/"]),
-      ("pfs get -- ", "", ["./-x", "./12", "a1", "a2", "a3", "a4", "a5", "tree/"]),
-      ("pfs get -o ", "", []), ("pfs put ", "", []), ("pfs salvage ", "", []), ("pfs stats ", "", []),
-      ("pfs nothing ", "", []), ("pfs get --nothing ", "", []), ("pfs get a1 > o", "o", []),
-      ("pfs --store=/nowhere get ", "", []), ("pfs get a1 a", "a", ["a1", "a2", "a3", "a4", "a5"]),
-      ("pfs --store \"$PFS_STORE\" get a1", "a1", ["a1"]), ("PFS get a1", "a1", ["a1"]),
-    ])
-  func bashWords(line: String, word: String, expected: [String]) throws {
+  private static let lines: [(line: String, word: String, expected: [String])] = [
+    ("pfs sta", "sta", ["stats"]), ("pfs --sto", "--sto", ["--store"]), ("pfs -q li", "li", ["list"]),
+    ("pfs put --codec z", "z", ["zlib", "zstd"]), ("pfs put --codec=zl", "zl", ["zlib"]),
+    ("pfs list --so", "--so", ["--sort"]), ("pfs list --sort=n", "n", ["name"]),
+    ("pfs get --for", "--for", ["--force"]),
+    ("pfs help sal", "sal", ["salvage"]), ("pfs completion ", "", ["bash", "zsh", "fish"]),
+    ("pfs get 1", "1", ["1", "10", "11"]), ("pfs info 12", "12", []), ("pfs get ./1", "./1", ["./12"]),
+    ("pfs get -o out -r tr", "tr", ["tree/"]), ("pfs get tree/", "tree/", ["tree/a", "tree/b/"]),
+    ("pfs put --name=tr", "tr", ["tree/"]),
+    ("pfs get -- ", "", ["./-x", "./12", "a1", "a2", "a3", "a4", "a5", "tree/"]),
+    ("pfs get -o ", "", []), ("pfs put ", "", []), ("pfs salvage ", "", []), ("pfs stats ", "", []),
+    ("pfs nothing ", "", []), ("pfs get --nothing ", "", []), ("pfs get a1 > o", "o", []),
+    ("pfs --store=/nowhere get ", "", []), ("pfs get a1 a", "a", ["a1", "a2", "a3", "a4", "a5"]),
+    ("pfs --store \"$PFS_STORE\" get a1", "a1", ["a1"]), ("PFS get a1", "a1", ["a1"]),
+  ]
+
+  @Test("in bash knows commands, options, values and operands") func bashWords() throws {
     try Sandbox.use { sandbox in
-      let names = ["a1", "a2", "a3", "a4", "a5", "tree/a", "tree/b/c", "tree/b/d", "-x", "12", "a1"]
-      try putAll(names.map { Array($0.utf8) }, sandbox)
-      let found = try bash(
-        sandbox,
-        """
-        COMP_LINE=$1 COMP_POINT=${#1}
-        _pfs "$pfs" "$2" '' 2>/dev/null
-        (( ${#COMPREPLY[@]} == 0 )) || printf '%s\\0' "${COMPREPLY[@]}"
-        """, [Array(line.utf8), Array(word.utf8)])
-      #expect(found.map(text) == expected)
+      try putAll(["a1", "a2", "a3", "a4", "a5", "-x", "12"].map { Array($0.utf8) }, sandbox)
+      for name in ["tree/a", "tree/b/c", "tree/b/d", "a1"] { try putNamed(Array(name.utf8), sandbox) }
+      for (line, word, expected) in CompletionTests.lines {
+        let found = try bash(
+          sandbox,
+          """
+          COMP_LINE=$1 COMP_POINT=${#1}
+          _pfs "$pfs" "$2" '' 2>/dev/null
+          (( ${#COMPREPLY[@]} == 0 )) || printf '%s\\0' "${COMPREPLY[@]}"
+          """, [Array(line.utf8), Array(word.utf8)])
+        #expect(found.map(text) == expected, "\(line)")
+      }
     }
   }
 
@@ -140,7 +143,8 @@ import Testing
   func zshAtTerminal() throws {
     try Sandbox.use { sandbox in
       let name = Array("my \"film\n".utf8) + [0xFF]
-      try putAll([name, Array("other".utf8), Array("tree/x y".utf8)], sandbox)
+      try putAll([name, Array("other".utf8)], sandbox)
+      try putNamed(Array("tree/x y".utf8), sandbox)
       try (sandbox.work / "drive").write(
         """
         zmodload zsh/zpty
@@ -164,7 +168,7 @@ import Testing
       expectDone(result)
       #expect(try (sandbox.work / name).exists(), "\(result)")
       #expect(try (sandbox.work / "tree-x").exists(), "\(result)")
-      #expect(result.outputText.contains("--sort size"), "\(result)")
+      #expect(result.outputText.contains(/--sort +size/), "\(result)")
     }
   }
 
@@ -173,12 +177,13 @@ import Testing
     .enabled(if: fish.isInstalled, Comment(rawValue: fish.requirement)))
   func inFish() throws {
     try Sandbox.use { sandbox in
-      try putAll(["my film", "my 'file'", "tree/x"].map { Array($0.utf8) }, sandbox)
+      try putAll(["my film", "my 'file'"].map { Array($0.utf8) }, sandbox)
+      try putNamed(Array("tree/x".utf8), sandbox)
       try (sandbox.work / "ask").write(
         """
         set -x PATH $PATH \(Sandbox.executable.parent)
         pfs completion fish | source
-        for line in 'pfs get my' 'pfs get "my f' 'pfs get t' 'pfs put --codec=zl' 'pfs list --so' 'pfs sta' 'pfs get 3'
+        for line in 'pfs get my' 'pfs get "my fil' 'pfs get t' 'pfs put --codec=zl' 'pfs list --so' 'pfs sta' 'pfs get 3'
           complete -C $line | string replace -r '\\t.*' ''
           echo .
         end
@@ -188,18 +193,24 @@ import Testing
         fish, ["--no-config", "ask"], environment: sandbox.environment, workingDirectory: sandbox.work
       ).run()
       expectDone(result)
-      let both = ["my 'file'", "my film", "."]
-      #expect(
-        result.outputLines == both + both + ["tree/", ".", "--codec=zlib", ".", "--sort", ".", "stats", ".", "3", "."])
+      let names = ["my 'file'", "my film", ".", "my film", ".", "tree/", "."]
+      #expect(result.outputLines == names + ["--codec=zlib", ".", "--sort", ".", "stats", ".", "3", "."])
     }
   }
 
   // MARK: Asking
 
+  /// Stores files under these names, which have no slash.
   private func putAll(_ names: [[UInt8]], _ sandbox: Sandbox) throws {
-    for name in names {
-      try sandbox.done("put", Array("--name=".utf8) + name, "-", input: .bytes(Data("contents".utf8)))
-    }
+    let directory = sandbox.work / "files"
+    try directory.makeDirectory()
+    for name in names { try (directory / name).write("contents") }
+    let command = sandbox.command(["put", "--"] + names.map { directory / $0 })
+    expectDone(try command.run())
+  }
+
+  private func putNamed(_ name: [UInt8], _ sandbox: Sandbox) throws {
+    try sandbox.done("put", Array("--name=".utf8) + name, "-", input: .bytes(Data("contents".utf8)))
   }
 
   /// Runs a script of bash in which `_pfs` is the function that bash calls.

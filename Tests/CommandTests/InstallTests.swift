@@ -76,7 +76,7 @@ import Testing
     .enabled(if: lintian.isInstalled, Comment(rawValue: lintian.requirement)))
   func lint() throws {
     try Sandbox.use { sandbox in
-      let made = try make(sandbox, "deb", "DEB_DIRECTORY=\(sandbox.work)", "DEB_COMPRESSION=none")
+      let made = try make(sandbox, "deb", "DEB_DIRECTORY=\(sandbox.work)", "DEB_COMPRESSION=gzip")
       expectDone(made)
       let package = try #require(made.outputLines.last)
       let result = try run(sandbox, "/usr/bin/lintian", ["--allow-root", "--fail-on", "error,warning", package])
@@ -105,7 +105,7 @@ import Testing
     return try Command(BytePath(program), arguments, environment: environment, workingDirectory: sandbox.work).run()
   }
 
-  /// Stores and restores a file with what is installed below `root`, and has `pfs-bench` find pfs and its library.
+  /// Stores and restores a file with what is installed below `root`, and has `pfs-bench` find its library and pfs.
   private func expectToWork(_ root: BytePath, _ sandbox: Sandbox) throws {
     let pfs = root / "bin" / "pfs"
     try Sample(.text, seed: 1).write(100_000, to: sandbox.work / "file")
@@ -116,11 +116,16 @@ import Testing
       expectDone(result)
     }
     try expectSameBytes(sandbox.work / "copy", sandbox.work / "file")
-    let tortured = try Command(
-      root / "bin" / "pfs-bench", ["torture", "io-error", "--budget", "1", "--store-dir", sandbox.work.text],
-      environment: sandbox.environment, workingDirectory: sandbox.work
-    ).run()
-    expectDone(tortured)
+    // The first needs the library, the second pfs.
+    for arguments in [
+      ["torture", "explore", "--budget", "1", "--store-dir", "."],
+      ["sweep", "--size", "1MiB", "--limits", "64MiB", "--runs", "2", "--directory", "."],
+    ] {
+      let result = try Command(
+        root / "bin" / "pfs-bench", arguments, environment: sandbox.environment, workingDirectory: sandbox.work
+      ).run()
+      expectDone(result)
+    }
   }
 
   /// The paths of all files below `directory`; directories are none.

@@ -53,16 +53,14 @@ import Testing
 
   @Test("speak of no option that there is not, and of every variable that pfs reads") func written() throws {
     try withPages { sandbox, page in
-      let known = try ["pfs", "pfs-bench"].map { program in
-        try run(sandbox, Sandbox.executable.parent / program, ["manual"]).outputText
-      }.joined()
+      let known =
+        try ["pfs", "pfs-bench"].map { program in
+          try run(sandbox, Sandbox.executable.parent / program, ["manual"]).outputText
+        }.joined().replacing("\\-", with: "-") + " Fl -version Fl -help"
       for name in ["pfs.1", "pfs-bench.1"] {
-        let written = try ProjectTree.text("docs/man/\(name)")
-        for match in written.matches(of: /Fl \\-([a-z-]+)/) {
-          #expect(known.contains("Fl \\-\(match.1)") || match.1 == "version", "\(name): --\(match.1)")
-        }
-        for match in written.matches(of: /\s--([a-z-]+)/) {
-          #expect(known.contains("Fl \\-\(match.1)"), "\(name): --\(match.1)")
+        let written = try ProjectTree.text("docs/man/\(name)").replacing("\\-", with: "-")
+        for match in written.matches(of: /(?:Fl -|\s--)([a-z-]+)/) {
+          #expect(known.contains("Fl -\(match.1)"), "\(name): --\(match.1)")
         }
       }
       let manual = try page("pfs.1")
@@ -104,7 +102,7 @@ import Testing
         .map { try ProjectTree.text("Sources/\($0)") }.joined()
       let json = ManualTests.section(manual, ".Sh JSON", end: ".Sh ")
       for match in json.matches(of: /\.Ql (\w+)/) where !seen.contains(String(match.1)) {
-        #expect(sources.contains("\"\(match.1)\""), "\(match.1)")
+        if !sources.contains("\"\(match.1)\"") { Issue.record("the code has no field \(match.1)") }
       }
     }
   }
@@ -116,7 +114,11 @@ import Testing
       let made = try run(
         sandbox, ProjectTree.root / "docs/man/make-pages", [Sandbox.executable.parent.text, sandbox.work.text])
       expectDone(made)
-      try body(sandbox) { name in String(decoding: try (sandbox.work / name).read(), as: UTF8.self) }
+      // Without what keeps words from being taken for macros, and dashes as they are typed.
+      try body(sandbox) { name in
+        String(decoding: try (sandbox.work / name).read(), as: UTF8.self).replacing("\\&", with: "")
+          .replacing("\\-", with: "-")
+      }
     }
   }
 
@@ -137,7 +139,7 @@ import Testing
     let text = section(page, heading, end: ".S")
     return Set(
       text.split(separator: "\n").filter { $0.hasPrefix(".It Fl ") }.flatMap { line in
-        line.matches(of: /Fl (\S+)/).map { "-\($0.1)".replacing("\\-", with: "-") }
+        line.matches(of: /Fl (\S+)/).map { "-\($0.1)" }
       })
   }
 
