@@ -14,6 +14,8 @@ let store = try Store(at: path)
 let file = try store.put(.file(source), as: FileName(source.lastComponent))
 try store.get(file.id, to: .file(copy, replacing: false))
 for file in try store.files(limit: 100) { print(file.id, file.name, file.byteCount) }
-let summary = try store.verify { event in print(event) }
+let summary = try store.verify { event in
+  if case .finding(let finding) = event { print(finding) }
+}
 print("checked \(summary.partCount) parts: \(summary.findingCount) findings")
 try store.close()
