@@ -101,7 +101,7 @@ extension Store {
     let chosen = plan.chosen(ratio: options.targetRatio)
     let byteCounts = Dictionary(uniqueKeysWithValues: plan.candidates.map { ($0.segment, $0.liveByteCount) })
     let total = chosen.reduce(0) { $0 + (byteCounts[$1] ?? 0) }
-    var compaction = Compaction(self, session, bytesPerSecond: options.bytesPerSecond, cancellation)
+    let compaction = Compaction(self, session, bytesPerSecond: options.bytesPerSecond, cancellation)
     if !chosen.isEmpty {
       try reserve.lend { () throws(StoreError) in try compaction.claim(chosen) }
       try compaction.run(while: isWanted) { victim in progress(byteCounts[victim] ?? 0, total) }

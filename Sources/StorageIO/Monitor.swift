@@ -40,6 +40,14 @@ import Glibc
     return try body(&state)
   }
 
+  /// As ``withLock(_:)``, and wakes nobody: for a look, or a change that nobody waits for.
+  public func withQuietLock<R, E: Error>(_ body: (inout State) throws(E) -> R) throws(E) -> R {
+    // Safe: as above.
+    unsafe pthread_mutex_lock(mutex)
+    defer { unsafe pthread_mutex_unlock(mutex) }
+    return try body(&state)
+  }
+
   /// Waits until `ready` gives a value. It is asked under the lock, now and after every change; when it gives one it
   /// may have changed the state, and when it gives nil it must not have.
   public func wait<R>(until ready: (inout State) -> R?) -> R {

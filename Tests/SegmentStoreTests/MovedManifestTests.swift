@@ -54,7 +54,8 @@ import Testing
     try contents.forEachRecord { (record) throws(StoreError) in
       if record.file == id || record.kind == .commit && record.sequence == commit { records.append(record) }
     }
-    var move = RecordMove(store, try store.writerSession(), bytesPerSecond: nil, Cancellation())
+    let session = try store.writerSession()
+    var move = RecordMove(store, session, CompactionJobs(session), bytesPerSecond: nil, Cancellation())
     try move.move(records)
   }
 

@@ -258,38 +258,44 @@ struct FileRegistry: Sendable {
     try transaction.put(tombstones, id.key, entry)
   }
 
-  /// Forgets tombstones of files whose manifests lay in `gone`, segments that no longer exist: at most `limit` of them, of
-  /// files from `first` on. As long as `doubtful` exists, which may hold earlier copies of those manifests, they wait for
-  /// that instead.
-  /// - Returns: Where the forgotten ones lie that counted as alive, and the file to go on with; nil when all were looked at.
+  /// The files with tombstones whose manifests lay in `gone`, segments that no longer exist: at most `limit` of them, from
+  /// `first` on.
+  /// - Returns: Those, and the file to go on with; nil when all were looked at.
   /// - Complexity: O(tombstones).
-  func releaseTombstones(
-    ofManifestsIn gone: Set<SegmentID>, unless doubtful: SegmentID?, from first: FileID, limit: Int,
-    in transaction: borrowing WriteTransaction
-  ) throws(StoreError) -> (locations: [RecordLocation], next: FileID?) {
-    var found: [(key: [UInt8], entry: TombstoneEntry)] = []
+  func tombstonedFiles(
+    ofManifestsIn gone: Set<SegmentID>, from first: FileID, limit: Int, in transaction: borrowing ReadTransaction
+  ) throws(StoreError) -> (files: [FileID], next: FileID?) {
+    var files: [FileID] = []
     var next: FileID?
     try transaction.forEach(tombstones, from: first.key) { (key, entry: TombstoneEntry) throws(StoreError) in
       guard gone.contains(entry.manifestSegment) else { return true }
-      if found.count == limit {
-        next = FileID(key: key)
-        return false
-      }
-      found.append((key, entry))
-      return true
+      guard let file = FileID(key: key) else { return true }
+      if files.count == limit { next = file } else { files.append(file) }
+      return next == nil
     }
+    return (files, next)
+  }
+
+  /// Forgets those of `files` whose manifests lay in `gone`. As long as `doubtful` exists, which may hold earlier copies of
+  /// those manifests, they wait for that instead.
+  /// - Returns: Where the forgotten ones lie that counted as alive.
+  func releaseTombstones(
+    of files: some Collection<FileID>, ofManifestsIn gone: Set<SegmentID>, unless doubtful: SegmentID?,
+    in transaction: borrowing WriteTransaction
+  ) throws(StoreError) -> [RecordLocation] {
     var released: [RecordLocation] = []
-    for (key, entry) in found {
+    for file in files {
+      guard let entry = try tombstone(of: file, in: transaction), gone.contains(entry.manifestSegment) else { continue }
       if entry.isCounted, let doubtful {
         var waiting = entry
         waiting.manifestSegment = doubtful
-        try transaction.put(tombstones, key, waiting)
+        try setTombstone(file, waiting, in: transaction)
       } else {
-        try transaction.remove(tombstones, key)
+        try transaction.remove(tombstones, file.key)
         if entry.isCounted { released.append(entry.location) }
       }
     }
-    return (released, next)
+    return released
   }
 
   /// The segments that hold the manifest of a file with a tombstone.

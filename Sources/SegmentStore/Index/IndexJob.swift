@@ -7,6 +7,8 @@ final class IndexJob: Sendable {
 
   /// The segments that hold the records the change refers to; synced before the index names them.
   let syncedSegments: Set<SegmentID>
+  /// Whether they are synced by the thread that waits for the job, and nobody else waits for that.
+  let isSyncedAhead: Bool
   /// The files that the change makes visible: a commit record that names them is appended first.
   let publishedFiles: [FileID]
   /// The files that the change deletes: a tombstone of each is appended first.
@@ -20,10 +22,12 @@ final class IndexJob: Sendable {
   private let outcome = Monitor<Result<Void, StoreError>?>(nil)
 
   init(
-    syncing segments: Set<SegmentID> = [], publishing published: [FileID] = [], burying buried: [FileID] = [],
+    syncing segments: Set<SegmentID> = [], ahead isSyncedAhead: Bool = false, publishing published: [FileID] = [],
+    burying buried: [FileID] = [],
     appending manifest: ManifestPayload? = nil, _ body: @escaping Body
   ) {
     syncedSegments = segments
+    self.isSyncedAhead = isSyncedAhead
     publishedFiles = published
     buriedFiles = buried
     self.manifest = manifest

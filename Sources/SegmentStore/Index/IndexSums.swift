@@ -153,7 +153,7 @@ extension Index {
     return sums
   }
 
-  private func number<Access>(of transaction: borrowing Transaction<Access>) throws(StoreError) -> UInt64 {
+  func number<Access>(of transaction: borrowing Transaction<Access>) throws(StoreError) -> UInt64 {
     do throws(LMDBError) { return try transaction.number } catch { throw StoreError(error) }
   }
 

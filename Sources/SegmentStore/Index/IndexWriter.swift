@@ -22,7 +22,23 @@ final class IndexWriter: Sendable {
   /// files sees to that by itself.
   private static let maximumBuriedCount = 128
 
+  /// What has been changed so far, to tell whether others change the index at the same time.
+  struct Activity: Sendable {
+    /// Of this process.
+    fileprivate(set) var jobCount = 0
+    fileprivate var commitCount = 0
+    /// Of all processes, as of the last commit of this one.
+    fileprivate var transactionNumber: UInt64 = 0
+
+    /// The transactions of other processes since `before`.
+    func foreignTransactionCount(since before: Activity) -> Int {
+      if before.commitCount == 0 { return 0 }
+      return max(0, Int(transactionNumber &- before.transactionNumber) - (commitCount - before.commitCount))
+    }
+  }
+
   private let state = Monitor(State())
+  private let done = Monitor(Activity())
   private let index: Index
   private let journal: Monitor<Journal?>
   private let thread: Monitor<SystemThread?>
@@ -66,11 +82,19 @@ final class IndexWriter: Sendable {
       return
     }
     try checkUsable()
-    do throws(StoreError) { try journal.pool.syncAhead(job.syncedSegments) } catch {
+    do throws(StoreError) {
+      if job.isSyncedAhead {
+        try journal.pool.sync(job.syncedSegments)
+      } else {
+        try journal.pool.syncAhead(job.syncedSegments)
+      }
+    } catch {
       stopWriting(because: error)
       throw error
     }
   }
+
+  var activity: Activity { done.withQuietLock { $0 } }
 
   /// Throws the error that made this process stop writing, if there was one.
   func checkUsable() throws(StoreError) {
@@ -159,7 +183,7 @@ final class IndexWriter: Sendable {
         }
       }
       if !Mutant.syncAfterCommit.isActive { try sync(group, entry) }
-      try index.write { (transaction) throws(StoreError) in
+      let transactionNumber = try index.write { (transaction) throws(StoreError) in
         for (number, job) in group.enumerated() {
           position = number
           try job.body(transaction, entry?.records ?? JournalRecords())
@@ -167,6 +191,12 @@ final class IndexWriter: Sendable {
         position = nil
         if let entry { try account(for: entry, in: transaction) }
         isCommitting = true
+        return try index.number(of: transaction)
+      }
+      done.withQuietLock { done in
+        done.jobCount += group.count
+        done.commitCount += 1
+        done.transactionNumber = transactionNumber
       }
       if Mutant.syncAfterCommit.isActive { try sync(group, entry) }
       entry?.keep()
@@ -191,7 +221,9 @@ final class IndexWriter: Sendable {
   }
 
   private func sync(_ group: [IndexJob], _ entry: JournalEntry?) throws(StoreError) {
-    var segments = group.reduce(into: Set<SegmentID>()) { $0.formUnion($1.syncedSegments) }
+    var segments = group.reduce(into: Set<SegmentID>()) { segments, job in
+      if !job.isSyncedAhead || Mutant.syncAfterCommit.isActive { segments.formUnion(job.syncedSegments) }
+    }
     if let entry { segments.insert(entry.segment) }
     guard !segments.isEmpty, let journal = journal.withLock({ $0 }) else { return }
     // The kernel reports a failed sync once and forgets the pages: a second sync would lie, so there is none.

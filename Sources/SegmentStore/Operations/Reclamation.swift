@@ -132,30 +132,51 @@ struct Reclamation: Sendable {
     }
   }
 
-  /// Forgets segments whose files are durably gone, and the tombstones of manifests that were in them.
+  /// Forgets segments whose files are durably gone, and the tombstones of manifests that were in them: no more can come, as
+  /// nothing was alive there.
   /// - Returns: Segments that may be empty now.
   func forget(_ gone: Set<SegmentID>) throws(StoreError) -> Set<SegmentID> {
     let index = try store.index
     var emptied: Set<SegmentID> = []
     var first: FileID? = FileID(rawValue: 0)
     while let start = first {
-      let step = Monitor<(emptied: Set<SegmentID>, next: FileID?)>(([], nil))
-      try perform(
-        IndexJob { (transaction, _) throws(StoreError) in
-          let doubtful = try index.segments.listedSegments(in: transaction).first {
-            $0.entry.holdsMovedManifests && !gone.contains($0.id)
-          }
-          let (locations, next) = try index.files.releaseTombstones(
-            ofManifestsIn: gone, unless: doubtful?.id, from: start, limit: Reclamation.stepPartCount, in: transaction)
-          // With the last of the tombstones: until then somebody can come back to them.
-          if next == nil { for id in gone { try index.segments.remove(id, in: transaction) } }
-          let result = (try index.segments.release(locations, in: transaction), next)
-          step.withLock { $0 = result }
-        })
-      emptied.formUnion(step.withLock { $0.emptied })
-      first = step.withLock { $0.next }
+      // Looked for beside those who change the index: there may be many.
+      let found = try index.read { (transaction) throws(StoreError) in
+        try index.files.tombstonedFiles(
+          ofManifestsIn: gone, from: start, limit: Reclamation.stepPartCount, in: transaction)
+      }
+      first = found.next
+      var rest = found.files[...]
+      repeat {
+        let step = rest.prefix(Reclamation.stepTombstoneCount)
+        rest = rest.dropFirst(step.count)
+        // With the last of the tombstones: until then somebody can come back to them.
+        emptied.formUnion(try forget(Array(step), of: gone, dropping: rest.isEmpty && first == nil ? gone : []))
+      } while !rest.isEmpty
     }
     return emptied.subtracting(gone)
+  }
+
+  /// Tombstones forgotten in one transaction.
+  private static let stepTombstoneCount = 256
+
+  private func forget(
+    _ files: [FileID], of gone: Set<SegmentID>, dropping dropped: Set<SegmentID>
+  ) throws(StoreError) -> Set<SegmentID> {
+    let index = try store.index
+    let emptied = Monitor<Set<SegmentID>>([])
+    try perform(
+      IndexJob { (transaction, _) throws(StoreError) in
+        let doubtful = try index.segments.listedSegments(in: transaction).first {
+          $0.entry.holdsMovedManifests && !gone.contains($0.id)
+        }
+        let locations = try index.files.releaseTombstones(
+          of: files, ofManifestsIn: gone, unless: doubtful?.id, in: transaction)
+        for id in dropped { try index.segments.remove(id, in: transaction) }
+        let result = try index.segments.release(locations, in: transaction)
+        emptied.withLock { $0 = result }
+      })
+    return emptied.withLock { $0 }
   }
 
   /// Removes the files of segments that nothing needs. Their names are durably gone on return.

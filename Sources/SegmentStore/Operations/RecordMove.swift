@@ -1,4 +1,3 @@
-import Codecs
 import LMDB
 import Mutants
 import StorageIO
@@ -13,26 +12,53 @@ struct RecordMove {
   let cancellation: Cancellation
   var pace: Pace
   /// The copies of one batch, which a full disk makes small: what is moved gives its old place back at once.
-  private var batchByteCount = largestBatchByteCount
+  private var batchByteCount = fewByteCount
   private(set) var movedByteCount = 0
   /// Records that are needed and cannot be read; they stay where they are.
   private(set) var damaged: Set<RecordLocation> = []
 
-  /// Naming so many copies keeps the thread of the index for some 2 ms. Fewer where files are deleted all the time: a batch with
-  /// a record that died meanwhile begins anew.
-  private var batchRecordCount = largestBatchRecordCount
-  private static let largestBatchRecordCount = 256
-  /// On a disk that is nearly full, where each may change pages of its own.
+  /// Naming a record takes some 10 us in which nobody else changes the index. Fewer where files are deleted all the time: a
+  /// batch with a record that died meanwhile begins anew.
+  private var batchRecordCount = fewRecordCount
+  private static let largestBatchRecordCount = 1024
+  /// Beside others who change the index, and on a disk that is nearly full, where each may change pages of its own.
   private static let fewRecordCount = 32
   private static let largestBatchByteCount = 16 << 20
   private static let smallestBatchByteCount = 64 << 10
+  /// What others wait for the sync of, where there are any.
+  private static let fewByteCount = 1 << 20
 
-  init(_ store: Store, _ session: WriterSession, bytesPerSecond: Int?, _ cancellation: Cancellation) {
+  private let jobs: CompactionJobs
+  /// What ends a second thread; cancelled when others change the index too.
+  private let helping: Cancellation?
+  /// As of the end of the last batch.
+  private var mark: CompactionJobs.Mark
+  /// Batches that are small yet: at the beginning, and after one beside others.
+  private var smallBatchCount = smallBatchCountBesideOthers
+  private static let smallBatchCountBesideOthers = 8
+  /// So many changes within a batch are those of others; one may be that of another thread of the same compaction.
+  private static let othersCount = 2
+
+  /// The places that records have left, gathered so that few pieces are made.
+  private var left = DeadSpace()
+  private var leftByteCount = 0
+  private static let punchedByteCount = 16 << 20
+
+  init(
+    _ store: Store, _ session: WriterSession, _ jobs: CompactionJobs, bytesPerSecond: Int?,
+    _ cancellation: Cancellation, helping: Cancellation? = nil
+  ) {
     self.store = store
+    self.helping = helping
     self.session = session
+    self.jobs = jobs
     self.cancellation = cancellation
     pace = Pace(bytesPerSecond: bytesPerSecond)
+    mark = jobs.mark
   }
+
+  /// Whether nobody else changes the index meanwhile.
+  var isAlone: Bool { smallBatchCount == 0 }
 
   private struct Copy {
     let record: RecordHeader
@@ -45,9 +71,6 @@ struct RecordMove {
     var rest = records[...]
     while !rest.isEmpty {
       try cancellation.check()
-      // Asked anew for each batch: files are deleted meanwhile.
-      rest = try movable(rest).filter { !damaged.contains($0.location) }[...]
-      if rest.isEmpty { return }
       do throws(StoreError) {
         rest = rest.dropFirst(try moveBatch(rest))
       } catch  where error.code == .noSpace {
@@ -57,6 +80,12 @@ struct RecordMove {
         batchByteCount = max(RecordMove.smallestBatchByteCount, batchByteCount / 16)
       }
     }
+  }
+
+  /// Gives back what was left in segments that were not removed: one is whose records were all moved.
+  mutating func punchLeft() throws(StoreError) {
+    leftByteCount = 0
+    try DeadStretches(store: store, session: session).punch(left.takeAll())
   }
 
   private func movable(_ records: ArraySlice<RecordHeader>) throws(StoreError) -> [RecordHeader] {
@@ -70,26 +99,28 @@ struct RecordMove {
 
   /// - Returns: How many of the first records are done with; none where a file was deleted meanwhile.
   private mutating func moveBatch(_ records: ArraySlice<RecordHeader>) throws(StoreError) -> Int {
-    guard let first = records.first else { return 0 }
-    let lease = try scratchLease(for: records)
-    defer { withExtendedLifetime(lease) {} }
-    let pending = PendingRecords(
-      in: try session.segments.lend(forPayload: first.storedByteCount, through: session.perform), of: session.segments)
     if store.hasLittleRoom { batchRecordCount = min(batchRecordCount, RecordMove.fewRecordCount) }
+    // Asked anew for each batch: files are deleted meanwhile.
+    let wanted = try movable(records.prefix(batchRecordCount)).filter { !damaged.contains($0.location) }
+    guard let first = wanted.first else { return min(records.count, batchRecordCount) }
+    let pending = PendingRecords(
+      in: try session.segments.lend(forPayload: first.storedByteCount, through: jobs.perform), of: session.segments)
     var copies: [Copy] = []
-    var doneCount = 0
+    var doneCount = min(records.count, batchRecordCount)
     do throws(StoreError) {
-      for record in records.prefix(batchRecordCount) {
+      for record in wanted {
         guard copies.isEmpty || pending.byteCount + record.recordByteCount <= batchByteCount,
           pending.appender.hasRoom(forPayload: record.storedByteCount)
-        else { break }
+        else {
+          doneCount = (records.firstIndex { $0.offset == record.offset } ?? records.startIndex) - records.startIndex
+          break
+        }
         try pace.wait(for: record.recordByteCount, cancellation)
         if let copy = try copy(record, to: pending.appender) { copies.append(copy) }
-        doneCount += 1
         try keepUp(with: pending.appender)
       }
       if Mutant.removeBeforeMove.isActive {
-        try Reclamation(store: store, perform: session.perform).unlink([first.segment])
+        try Reclamation(store: store, perform: jobs.perform).unlink([first.segment])
       }
       try swap(copies, in: pending.appender.segment)
     } catch {
@@ -101,25 +132,40 @@ struct RecordMove {
       return 0
     }
     pending.keep()
-    batchRecordCount = min(RecordMove.largestBatchRecordCount, 2 * batchRecordCount)
-    batchByteCount = min(RecordMove.largestBatchByteCount, 2 * batchByteCount)
     for copy in copies { movedByteCount += copy.record.recordByteCount }
-    try punch(copies.map(\.record))
+    try leave(copies.map(\.record))
+    chooseBatch()
     return doneCount
   }
 
-  /// Gives the old places back: of parts, for the segment will go as a whole; on a full disk all whole pages.
-  private func punch(_ records: [RecordHeader]) throws(StoreError) {
-    if store.reserve.isWhole {
-      // A manifest that is half gone would look damaged to a rebuild.
-      return DeadPages.punch(records.filter { $0.kind == .part }.map(\.location), in: store.segmentDirectory)
+  /// Small ones beside others, who wait for each; else large ones, which take fewer commits.
+  private mutating func chooseBatch() {
+    let now = jobs.mark
+    if jobs.othersCount(from: mark, to: now) >= (isAlone ? RecordMove.othersCount : 1) {
+      smallBatchCount = RecordMove.smallBatchCountBesideOthers
+      helping?.cancel()
+    } else {
+      smallBatchCount = max(0, smallBatchCount - 1)
     }
-    var dead = DeadSpace()
-    dead.add(records.map(\.location))
-    try DeadStretches(store: store, session: session).punch(dead.takeAll())
+    mark = now
+    let (recordCount, byteCount) =
+      isAlone
+      ? (RecordMove.largestBatchRecordCount, RecordMove.largestBatchByteCount)
+      : (RecordMove.fewRecordCount, RecordMove.fewByteCount)
+    batchRecordCount = min(recordCount, 2 * batchRecordCount)
+    batchByteCount = min(byteCount, 2 * batchByteCount)
   }
 
+  /// Notes the places that were left, and gives them back now and then: on a full disk at once.
+  private mutating func leave(_ records: [RecordHeader]) throws(StoreError) {
+    left.add(records.map(\.location))
+    for record in records { leftByteCount += record.recordByteCount }
+    if leftByteCount >= RecordMove.punchedByteCount || !store.reserve.isWhole { try punchLeft() }
+  }
+
+  /// Has the device keep up, so that the syncs of others do not wait behind much.
   private func keepUp(with appender: SegmentAppender) throws(StoreError) {
+    if isAlone { return }
     do throws(StoreError) { try session.segments.paceWriteback(of: appender) } catch {
       session.stopWriting(because: error)
       throw error
@@ -138,25 +184,12 @@ struct RecordMove {
   private mutating func copy(
     _ record: RecordHeader, to appender: SegmentAppender
   ) throws(StoreError) -> Copy? {
-    let draft = RecordDraft(
-      kind: record.kind, rawByteCount: record.rawByteCount, sequence: record.sequence, part: record.part,
-      file: record.file, partNumber: record.partNumber, digest: record.digest)
     let store = store
     var hasRead = false
     do throws(StoreError) {
       return try store.reader.withPayload(of: record) { (payload) throws(StoreError) in
         hasRead = true
-        return Copy(
-          record: record,
-          appended: try appender.append(draft, capacity: payload.byteCount) { (destination) throws(StoreError) in
-            destination.copy(payload, to: 0)
-            // What is copied wrongly would have a checksum of its own, and the original goes.
-            let checksum = CRC32C.checksum(of: destination.bytes.extracting(0..<payload.byteCount))
-            guard checksum == record.storedChecksum else {
-              throw StoreError(.io, "\(record.location.place): its bytes changed while they were copied")
-            }
-            return EncodedPayload(codec: record.codec, byteCount: payload.byteCount)
-          })
+        return Copy(record: record, appended: try appender.append(copyOf: record, payload: payload))
       }
     } catch  where !hasRead && (error.code == .corrupt || error.code == .io) {
       if try !movable([record]).isEmpty { damaged.insert(record.location) }
@@ -168,8 +201,8 @@ struct RecordMove {
   private func swap(_ copies: [Copy], in segment: SegmentID) throws(StoreError) {
     if copies.isEmpty { return }
     let index = try store.index
-    try session.perform(
-      IndexJob(syncing: [segment]) { (transaction, _) throws(StoreError) in
+    try jobs.perform(
+      IndexJob(syncing: [segment], ahead: true) { (transaction, _) throws(StoreError) in
         var accounts = AppendedRecords()
         var left: [RecordLocation] = []
         var hasManifest = false
@@ -191,12 +224,5 @@ struct RecordMove {
           try index.segments.noteMovedManifests(in: first.segment, in: transaction)
         }
       })
-  }
-
-  /// Where there is no mapping to copy into, each record goes through memory.
-  private func scratchLease(for records: ArraySlice<RecordHeader>) throws(StoreError) -> MemoryLease? {
-    let largest = records.prefix(batchRecordCount).reduce(0) { max($0, $1.storedByteCount) }
-    let byteCount = store.writeScratchByteCount(partByteCount: largest)
-    return byteCount == 0 ? nil : try store.budget.lease(byteCount, cancellation)
   }
 }

@@ -126,7 +126,8 @@ struct GetPipeline {
       {
         nextNumber = numbers.upperBound
         let batch = try batch(plan, numbers)
-        try window.submit { (tools) throws(StoreError) in try work(batch, lease, tools) }
+        let isLast = numbers.upperBound == plan.partNumbers.upperBound
+        try window.submit(isLast: isLast) { (tools) throws(StoreError) in try work(batch, lease, tools) }
       } else if !window.isEmpty {
         try collect(try window.collect())
       } else {

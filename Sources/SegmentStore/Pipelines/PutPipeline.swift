@@ -118,14 +118,14 @@ struct PutPipeline {
       let takesMore = wantsMore && window.hasRoom && source.isReadable(partByteCount: plan.partByteCount)
       if takesMore, let batch = try holeBatch(plan, &layout, &put) {
         let work = work(on: batch, source)
-        try window.submit { (tools) throws(StoreError) in try work.run(nil, tools) }
+        try window.submit(isLast: batch.isLast) { (tools) throws(StoreError) in try work.run(nil, tools) }
         wantsMore = !batch.isLast
       } else if takesMore,
         let lease = try window.lease(plan.leaseByteCount(from: put.nextPartNumber), cancellation)
       {
         if let batch = try readBatch(source, plan, &layout, lease, &put) {
           let work = work(on: batch, source)
-          try window.submit { (tools) throws(StoreError) in try work.run(lease, tools) }
+          try window.submit(isLast: batch.isLast) { (tools) throws(StoreError) in try work.run(lease, tools) }
           wantsMore = !batch.isLast
         } else {
           wantsMore = false
@@ -229,7 +229,7 @@ struct PutPipeline {
     put.isEntered = true
   }
 
-  /// Appends the manifest, on a worker: only workers and the thread of the index append.
+  /// Appends the manifest, as a worker does: no more of them have segments than there are workers.
   private func appendManifest(_ put: inout PutState) throws(StoreError) {
     let payload = try manifestPayload(put)
     let sequence = try session.identifiers.takeSequences(1, through: session.perform)
@@ -238,7 +238,7 @@ struct PutPipeline {
       digest: payload.withRawSpan { MD5.digest(of: $0) })
     let session = session
     let window = BatchWindow<AppendedRecord>(workers: store.workers, budget: store.budget)
-    try window.submit { (_) throws(StoreError) in
+    try window.submit(isLast: true) { (_) throws(StoreError) in
       let appender = try session.segments.lend(forPayload: payload.count, through: session.perform)
       defer { session.segments.giveBack(appender) }
       return try appender.append(draft, capacity: payload.count) { (destination) throws(StoreError) in

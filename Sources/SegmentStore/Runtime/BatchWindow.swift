@@ -26,15 +26,17 @@ final class BatchWindow<Output: Sendable> {
       ? try budget.lease(byteCount, cancellation) : try budget.leaseIfFree(byteCount)
   }
 
+  /// - Parameter isLast: whether no other follows. If it is the only one too, this thread does it if it can.
   func submit(
-    _ work: @escaping @Sendable (WorkerPool.Tools) throws(StoreError) -> Output
+    isLast: Bool = false, _ work: @escaping @Sendable (WorkerPool.Tools) throws(StoreError) -> Output
   ) throws(StoreError) {
     let outcome = Monitor<Result<Output, StoreError>?>(nil)
-    try workers.submit { tools in
+    let job: WorkerPool.Job = { tools in
       let result: Result<Output, StoreError>
       do throws(StoreError) { result = .success(try work(tools)) } catch { result = .failure(error) }
       outcome.withLock { $0 = result }
     }
+    if !isLast || !isEmpty || !workers.runHere(job) { try workers.submit(job) }
     pending.append(outcome)
   }
 

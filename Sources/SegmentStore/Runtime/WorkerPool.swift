@@ -6,7 +6,7 @@ import StorageIO
 /// A job never waits for memory or for the user: who may have to does so before it is submitted. It may wait for the
 /// thread of the index, which waits for no job.
 final class WorkerPool: Sendable {
-  /// What each worker thread has for itself.
+  /// What a job works with: as many as there are workers, so no more jobs than that run at once, wherever they run.
   final class Tools {
     let decoder = PartDecoder()
   }
@@ -16,7 +16,17 @@ final class WorkerPool: Sendable {
   private struct State {
     var jobs: [Job] = []
     var threads: [SystemThread] = []
+    var idleTools: [Tools] = []
+    var toolsCount = 0
     var isClosed = false
+
+    /// Nil while all are in use.
+    mutating func takeTools(of limit: Int) -> Tools? {
+      if let tools = idleTools.popLast() { return tools }
+      guard toolsCount < limit else { return nil }
+      toolsCount += 1
+      return Tools()
+    }
   }
 
   let workerCount: Int
@@ -25,13 +35,30 @@ final class WorkerPool: Sendable {
   init(workerCount: Int) { self.workerCount = workerCount }
 
   func submit(_ job: @escaping Job) throws(StoreError) {
-    let isMissing = state.withLock { !$0.isClosed && $0.threads.count < workerCount }
+    let isMissing = state.withQuietLock { !$0.isClosed && $0.threads.count < workerCount }
     if isMissing { try start() }
     let isAccepted = state.withLock { state in
       if !state.isClosed { state.jobs.append(job) }
       return !state.isClosed
     }
     if !isAccepted { throw StoreError(.invalidArgument, "the store is closed") }
+  }
+
+  /// Does a job on the thread of its caller, who has nothing else to do: for small work, two changes of thread take longer
+  /// than the work.
+  /// - Returns: False when it was not done, because others are waiting already.
+  func runHere(_ job: Job) -> Bool {
+    let tools = state.withQuietLock { state in
+      state.isClosed || !state.jobs.isEmpty ? nil : state.takeTools(of: workerCount)
+    }
+    guard let tools else { return false }
+    job(tools)
+    let isWanted = state.withQuietLock { state in
+      state.idleTools.append(tools)
+      return !state.jobs.isEmpty
+    }
+    if isWanted { state.withLock { _ in } }
+    return true
   }
 
   /// Waits for all jobs and ends the threads.
@@ -45,25 +72,26 @@ final class WorkerPool: Sendable {
   }
 
   private func start() throws(StoreError) {
-    let state = state
+    let (state, workerCount) = (state, workerCount)
     try translating { () throws(SystemCallFailure) in
       try state.withLock { (inner) throws(SystemCallFailure) in
         while inner.threads.count < workerCount {
-          inner.threads.append(try SystemThread { WorkerPool.run(state) })
+          inner.threads.append(try SystemThread { WorkerPool.run(state, workerCount) })
         }
       }
     }
   }
 
-  private static func run(_ state: Monitor<State>) {
-    let tools = Tools()
+  private static func run(_ state: Monitor<State>, _ workerCount: Int) {
     while true {
-      let job: Job? = state.wait { state -> Job?? in
-        if !state.jobs.isEmpty { return .some(state.jobs.removeFirst()) }
-        return state.isClosed ? .some(nil) : nil
+      let work: (job: Job, tools: Tools)? = state.wait { state -> (job: Job, tools: Tools)?? in
+        if state.jobs.isEmpty { return state.isClosed ? .some(nil) : nil }
+        return state.takeTools(of: workerCount).map { (state.jobs.removeFirst(), $0) }
       }
-      guard let job else { return }
-      job(tools)
+      guard let work else { return }
+      work.job(work.tools)
+      // Wakes nobody: if another job waits for tools, this thread takes it.
+      state.withQuietLock { $0.idleTools.append(work.tools) }
     }
   }
 }

@@ -27,7 +27,7 @@ struct CompactionLatency: Sendable {
     let small = try run.makeSource("small", byteCount: ChurnSettings.smallFileByteCount)
     for runNumber in 1...run.settings.runCount {
       for compactor in Compactor.allCases {
-        let thinned = try ThinnedStore(settings, run)
+        let thinned = try ThinnedStore(settings, .manyFiles, run)
         let ground = Ground(thinned: thinned, small: small, smallFiles: try thinned.store.put(small, count: 64))
         let idle = { () throws(BenchFailure) in try operate(ground, compactor: nil) }
         let busy = { () throws(BenchFailure) in try operate(ground, compactor: compactor) }

@@ -11,12 +11,19 @@ struct CompactionSpeed: Sendable {
   let run: BenchRun
 
   func measure(into figures: inout FigureSet) throws(BenchFailure) {
+    try measure(.largeFiles, "compaction_large", "in parts of 1 MiB", into: &figures)
+    try measure(.manyFiles, "compaction", "in parts of 3 and 96 KiB", into: &figures)
+  }
+
+  private func measure(
+    _ shape: ThinnedStore.Shape, _ name: String, _ parts: String, into figures: inout FigureSet
+  ) throws(BenchFailure) {
     figures.declare(
       Figure(
-        "compaction", "compaction of \(ByteSize.text(settings.liveByteCount))", .gigabytesPerSecond,
+        name, "compaction of \(ByteSize.text(settings.liveByteCount)) \(parts)", .gigabytesPerSecond,
         beside: "file copy and sync", target: .atLeastRatio(0.6)))
     for runNumber in 1...run.settings.runCount {
-      let store = try ThinnedStore(settings, run)
+      let store = try ThinnedStore(settings, shape, run)
       try store.thinOut()
       let original = try run.makeSource("original", byteCount: settings.liveByteCount)
       let speeds = try alternating(
@@ -27,11 +34,11 @@ struct CompactionSpeed: Sendable {
           guard movedByteCount > 0 else { throw BenchFailure(.failed, "the compaction found nothing to move") }
           return Double(movedByteCount) / 1e9 / (MonotonicClock.seconds() - start)
         }, { () throws(BenchFailure) in try copySpeed(original) })
-      figures.add("compaction", run: runNumber, speeds)
+      figures.add(name, run: runNumber, speeds)
       try store.remove()
       try run.workspace.remove("original", "copy")
       try run.note(
-        "run \(runNumber)/\(run.settings.runCount), compaction: \(FixedPoint.text(speeds.value, decimals: 2)) GB/s, "
+        "run \(runNumber)/\(run.settings.runCount), \(name): \(FixedPoint.text(speeds.value, decimals: 2)) GB/s, "
           + "copy: \(FixedPoint.text(speeds.peer, decimals: 2)) GB/s")
     }
   }

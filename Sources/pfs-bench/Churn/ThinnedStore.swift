@@ -6,14 +6,22 @@ import StorageIO
 /// What a delete can punch out gives its space back at once and leaves nothing for a compaction. What is smaller than a
 /// page and stands alone does not, and everything around it has to move.
 final class ThinnedStore: Sendable {
-  /// Behind each large file, of which each round deletes one: more of a segment than a compaction leaves alone.
-  private static let smallPerLargeCount = 8
-  private static let largeByteCount = 96 << 10
-  /// Less than a page, its header included.
-  private static let smallByteCount = 3 << 10
+  /// What lies in it, over and over: a large file, and small ones behind it, of which each round deletes one. That is more of
+  /// a segment than a compaction leaves alone.
+  struct Shape: Sendable {
+    let largeByteCount: Int
+    let smallPerLargeCount: Int
+    let smallByteCount: Int
+
+    /// Many records. The small files are less than a page, their headers included.
+    static let manyFiles = Shape(largeByteCount: 96 << 10, smallPerLargeCount: 8, smallByteCount: 3 << 10)
+    /// Few records. The small files are less than what is punched, also two side by side.
+    static let largeFiles = Shape(largeByteCount: 1 << 20, smallPerLargeCount: 2, smallByteCount: 30 << 10)
+  }
 
   let store: ChurnedStore
   private let run: BenchRun
+  private let shape: Shape
   private let large: FilePath
   private let small: FilePath
   private let largeCount: Int
@@ -26,14 +34,15 @@ final class ThinnedStore: Sendable {
     var round = 0
   }
 
-  init(_ settings: ChurnSettings, _ run: BenchRun) throws(BenchFailure) {
+  init(_ settings: ChurnSettings, _ shape: Shape, _ run: BenchRun) throws(BenchFailure) {
     self.run = run
+    self.shape = shape
     store = try ChurnedStore("thinned", settings, run)
-    large = try run.makeSource("thinned-large", byteCount: ThinnedStore.largeByteCount)
-    small = try run.makeSource("thinned-small", byteCount: ThinnedStore.smallByteCount)
+    large = try run.makeSource("thinned-large", byteCount: shape.largeByteCount)
+    small = try run.makeSource("thinned-small", byteCount: shape.smallByteCount)
     largeCount =
       settings.liveByteCount
-      / (ThinnedStore.largeByteCount + ThinnedStore.smallPerLargeCount * ThinnedStore.smallByteCount)
+      / (shape.largeByteCount + shape.smallPerLargeCount * shape.smallByteCount)
     try fill()
   }
 
@@ -42,10 +51,10 @@ final class ThinnedStore: Sendable {
     try run.workspace.remove("thinned-large", "thinned-small")
   }
 
-  /// Deletes one in eight of the small files, the next ones each time; when all are gone, everything is made anew.
+  /// Deletes one of the small files behind each large one, the next ones each time; when all are gone, everything is made anew.
   func thinOut() throws(BenchFailure) {
     var round = state.withLock { $0.round }
-    if round == ThinnedStore.smallPerLargeCount {
+    if round == shape.smallPerLargeCount {
       try store.delete(state.withLock { $0.large })
       try fill()
       round = 0
@@ -58,14 +67,14 @@ final class ThinnedStore: Sendable {
   private func fill() throws(BenchFailure) {
     state.withLock { state in
       state = State()
-      state.small = Array(repeating: [], count: ThinnedStore.smallPerLargeCount)
+      state.small = Array(repeating: [], count: shape.smallPerLargeCount)
     }
     try ParallelWork.run(count: largeCount, workerCount: 8, { () throws(BenchFailure) in }) {
       [self] (_: Void, number) throws(BenchFailure) in
       try run.interruption.check()
       let file = try store.put(large, as: "large \(number)")
       state.withLock { $0.large.append(file) }
-      for smallNumber in 0..<ThinnedStore.smallPerLargeCount {
+      for smallNumber in 0..<shape.smallPerLargeCount {
         let file = try store.put(small, as: "small \(number) \(smallNumber)")
         state.withLock { $0.small[smallNumber].append(file) }
       }
