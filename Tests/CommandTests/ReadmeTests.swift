@@ -105,6 +105,8 @@ import Testing
       line.replacing(/\d{4}-\d\d-\d\d \d\d:\d\d/, with: "(date)")
         .replacing(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/, with: "(uuid)")
         .replacing(/in \d+\.\d s/, with: "in (time)")
+        // What the file system counts in blocks, of the index too.
+        .replacing(/[\d.]+ [KM]?i?B(?= freed| came back| of disk)/, with: "(size)")
         .trimmingCharacters(in: .whitespaces)
     }
     return lines.allSatisfy { $0.contains("\t") } ? lines.sorted() : lines

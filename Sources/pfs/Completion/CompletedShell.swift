@@ -38,7 +38,7 @@ enum CompletedShell: String, CaseIterable, Sendable {
     _pfs() {
       local -a answer candidates shown trees shownTrees
       local text name what
-      answer=("${(@0)$("${~words[1]}" complete -- zsh "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}")
+      answer=("${(@0)$(${~${(Q)words[1]}} complete -- zsh "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}")
       [[ $PREFIX == --*=* ]] && compset -P '*='
       case $answer[1] in
         files) _files; return ;;
