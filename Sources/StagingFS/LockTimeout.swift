@@ -9,37 +9,26 @@ public enum LockTimeout: Hashable, Sendable {
   case duration(Duration)
 }
 
-/// The moment at which waiting ends; one for all steps of a call.
+/// The moment at which waiting ends; one for all steps of a call, counted from the first that has to wait.
 struct Deadline {
-  private enum Kind {
-    case never, passed
-    case at(nanoseconds: Int64)
-  }
-
-  private let kind: Kind
-  /// For messages.
   private let timeout: LockTimeout
+  private var nanoseconds: Int64?
 
-  init(_ timeout: LockTimeout) {
-    self.timeout = timeout
-    switch timeout {
-    case .unlimited: kind = .never
-    case .zero: kind = .passed
-    case .duration(let duration):
-      let nanoseconds = min(max(0, duration.totalSeconds), Deadline.longestSeconds) * 1e9
-      kind = .at(nanoseconds: Clock.monotonicNanoseconds() + Int64(nanoseconds))
-    }
-  }
+  init(_ timeout: LockTimeout) { self.timeout = timeout }
 
   /// Some thirty years.
   private static let longestSeconds = 1e9
 
   /// What is left; nil: no end.
-  var remainingSeconds: Double? {
-    switch kind {
-    case .never: nil
-    case .passed: 0
-    case .at(let nanoseconds): max(0, Double(nanoseconds - Clock.monotonicNanoseconds()) / 1e9)
+  mutating func remainingSeconds() -> Double? {
+    switch timeout {
+    case .unlimited: return nil
+    case .zero: return 0
+    case .duration(let duration):
+      let now = Clock.monotonicNanoseconds()
+      let end = nanoseconds ?? now + Int64(min(max(0, duration.totalSeconds), Deadline.longestSeconds) * 1e9)
+      nanoseconds = end
+      return max(0, Double(end - now) / 1e9)
     }
   }
 

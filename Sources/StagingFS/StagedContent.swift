@@ -34,6 +34,8 @@ struct StagedContent: Sendable {
   private static let listPlaceByteCount = 80
   /// A file that grows gets room for half as much again, and pieces of this size when it is large.
   private static let largePieceByteCount = 1 << 20
+  /// From here on a piece that grows has a power of two as its room, and is kept for the next when its file goes.
+  private static let smallestKeptByteCount = 64 << 10
   /// Zeros are made in pieces of that many, so that little is copied when part of them is shared.
   private static let zeroPieceByteCount = 1 << 20
   /// What is cut off a piece is given back if it is as much as that.
@@ -76,10 +78,11 @@ struct StagedContent: Sendable {
     if let overflowed { return try overflowed.forEachPiece(in: range, body) }
     var index = pieceIndex(holding: range.lowerBound)
     while index < pieces.count, pieces[index].start < range.upperBound {
-      let piece = pieces[index]
-      let wanted = range.clamped(to: piece.start..<piece.end)
-      try piece.bytes.withRawSpan { (bytes) throws(StagingError) in
-        try body(bytes.extracting((wanted.lowerBound - piece.start)..<(wanted.upperBound - piece.start)))
+      // Not the whole piece: its charge is not wanted, and far away in memory.
+      let start = pieces[index].start
+      let wanted = range.clamped(to: start..<pieces[index].end)
+      try pieces[index].bytes.withRawSpan { (bytes) throws(StagingError) in
+        try body(bytes.extracting((wanted.lowerBound - start)..<(wanted.upperBound - start)))
       }
       index += 1
     }
@@ -182,21 +185,31 @@ struct StagedContent: Sendable {
     return copy
   }
 
-  /// Ends the use of the bytes; large pieces that nobody else has are kept for the next.
+  /// Ends the use of the bytes; pieces that are not small and that nobody else has are kept for the next.
   mutating func recycle(_ quota: StagingQuota) {
-    for index in pieces.indices where pieces[index].charge.byteCount == StagedContent.largeChargedByteCount {
+    for index in pieces.indices where pieces[index].charge.byteCount > StagedContent.smallestKeptByteCount {
+      let chargedByteCount = pieces[index].charge.byteCount
+      let capacity = 1 << (Int.bitWidth - 1 - chargedByteCount.leadingZeroBitCount)
       // One that was taken over may have a little less room, and the same charge.
-      guard pieces[index].bytes.capacity >= StagedContent.largePieceByteCount,
-        isKnownUniquelyReferenced(&pieces[index].charge)
+      guard StagedContent.isKept(capacity), chargedByteCount == StagedContent.chargedByteCount(capacity),
+        pieces[index].bytes.capacity >= capacity, isKnownUniquelyReferenced(&pieces[index].charge)
       else { continue }
       var bytes: [UInt8] = []
       swap(&bytes, &pieces[index].bytes)
-      quota.keep(bytes, pieces[index].charge)
+      quota.keep(bytes, pieces[index].charge, capacity)
     }
     self = StagedContent()
   }
 
-  private static let largeChargedByteCount = chargedByteCount(largePieceByteCount)
+  private static func isKept(_ capacity: Int) -> Bool {
+    smallestKeptByteCount <= capacity && capacity <= largePieceByteCount && capacity.nonzeroBitCount == 1
+  }
+
+  /// The room of a piece in which `byteCount` bytes are wanted, those to come among them.
+  private static func roomByteCount(_ byteCount: Int) -> Int {
+    guard byteCount > smallestKeptByteCount else { return byteCount }
+    return min(1 << (Int.bitWidth - (byteCount - 1).leadingZeroBitCount), largePieceByteCount)
+  }
 
   // MARK: Steps of a change
 
@@ -269,10 +282,9 @@ struct StagedContent: Sendable {
   ) throws(StagingError) -> Piece {
     var capacity = bytes.byteCount
     if byteCount > 0, capacity < StagedContent.largePieceByteCount {
-      capacity = min(
-        max(capacity + byteCount / 2, storage.smallestPieceByteCount), StagedContent.largePieceByteCount)
+      capacity = StagedContent.roomByteCount(max(capacity + byteCount / 2, storage.smallestPieceByteCount))
     }
-    if capacity == StagedContent.largePieceByteCount, let (kept, charge) = quota.takeKept() {
+    if StagedContent.isKept(capacity), let (kept, charge) = quota.takeKept(capacity) {
       var copy = kept
       copy.append(bytes)
       return Piece(

@@ -1,11 +1,12 @@
 import StorageIO
 
-/// What a file of the tree is beside its name: its bytes, its dates, and who has it open.
+/// What a file of the tree is beside its name: its bytes, its dates, and who has it open. A reference: copies are the same
+/// file.
 ///
 /// Many readers or one writer, first come, first served: who wants what it cannot have now waits behind all who came
 /// before, so that a stream of readers keeps no writer out. While a writer has it, the writer has the bytes; they come back
 /// when it is done.
-final class StagedFile: Sendable {
+struct StagedFile: Sendable, Equatable {
   enum Access: Sendable {
     case read, write
   }
@@ -13,6 +14,12 @@ final class StagedFile: Sendable {
   struct State: Sendable {
     /// Nothing while a writer has it.
     var content = StagedContent()
+    /// Whether it has left the tree: who waited for it looks for its path again.
+    var isRemoved = false
+    /// Whether the writer has begun to hand it over to the store, under the name that it has.
+    var isOverflowing = false
+    // What an open needs comes first, so that it lies together: with many files most of an open is waiting for memory.
+    fileprivate(set) var queue = Queue()
     var visibleByteCount = 0
     var createdNanoseconds: Int64
     var modifiedNanoseconds: Int64
@@ -20,11 +27,6 @@ final class StagedFile: Sendable {
     var generation = 0
     /// The change of the whole tree that was its last.
     var changeNumber: UInt64
-    /// Whether it has left the tree: who waited for it looks for its path again.
-    var isRemoved = false
-    /// Whether the writer has begun to hand it over to the store, under the name that it has.
-    var isOverflowing = false
-    fileprivate(set) var queue = Queue()
 
     init(_ content: StagedContent, changeNumber: UInt64) {
       self.content = content
@@ -101,20 +103,22 @@ final class StagedFile: Sendable {
     state = Monitor(State(content, changeNumber: changeNumber))
   }
 
+  static func == (left: StagedFile, right: StagedFile) -> Bool { left.state === right.state }
+
   /// Calls `body` with the state; nobody waits in it.
   func withState<R, E: Error>(_ body: (inout State) throws(E) -> R) throws(E) -> R { try state.withLock(body) }
 
   /// Lets the caller in, or not when `deadline` has passed before it is its turn. Who was let in calls ``leave(_:_:)``.
   /// - Returns: What `body` gives, called as soon as the caller is in; nil when it is not.
-  func enter<R>(_ access: Access, _ deadline: Deadline, _ body: (inout State) -> R) -> R? {
+  func enter<R>(_ access: Access, _ deadline: inout Deadline, _ body: (inout State) -> R) -> R? {
     let ticket: (entered: R?, number: UInt64) = state.withLock { state in
       if state.queue.enter(access) { return (body(&state), 0) }
-      if let seconds = deadline.remainingSeconds, seconds <= 0 { return (nil, 0) }
+      if let seconds = deadline.remainingSeconds(), seconds <= 0 { return (nil, 0) }
       return (nil, state.queue.takeTicket())
     }
     if ticket.number == 0 { return ticket.entered }
     func turn(_ state: inout State) -> R? { state.queue.enter(access, ticket.number) ? body(&state) : nil }
-    guard let seconds = deadline.remainingSeconds else { return state.wait(until: turn) }
+    guard let seconds = deadline.remainingSeconds() else { return state.wait(until: turn) }
     if let entered = state.wait(seconds: seconds, until: turn) { return entered }
     state.withLock { $0.queue.giveUp(ticket.number) }
     return nil

@@ -57,7 +57,7 @@ extension StagingFileSystem {
     try look { (tree) throws(StagingError) in try tree.file(path) }.withState { $0.visibleByteCount }
   }
 
-  /// Gives memory back to the system that nothing is in: large pieces of files that were removed are kept for the next, inside
+  /// Gives memory back to the system that nothing is in: pieces of files that were removed are kept for the next, inside
   /// the quota and uncounted, until the tree goes or the quota has no other room.
   public func releaseFreeMemory() { quota.dropKept() }
 

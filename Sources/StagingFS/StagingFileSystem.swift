@@ -122,14 +122,14 @@ public final class StagingFileSystem: Sendable {
     _ path: StagingPath, _ mode: OpenMode = .read, preallocating byteCount: Int = 0,
     lockTimeout: LockTimeout? = nil
   ) throws(StagingError) -> StagingHandle {
-    let deadline = Deadline(lockTimeout ?? defaultLockTimeout)
+    var deadline = Deadline(lockTimeout ?? defaultLockTimeout)
     while true {
       let (file, isNew) = try fileToOpen(path, mode)
       if isNew {
         return try StagingHandle(self, file, path, mode, StagedContent(), isNew: true).preallocating(byteCount)
       }
       // Taken out of the state by who may write in place: so it has one owner, and is not copied.
-      let content = file.enter(mode.access, deadline) { state -> StagedContent? in
+      let content = file.enter(mode.access, &deadline) { state -> StagedContent? in
         if state.isRemoved { return nil }
         // Refused below: it cannot be changed in place.
         if state.content.overflowed != nil { return state.content }
@@ -191,18 +191,20 @@ public final class StagingFileSystem: Sendable {
   ) throws(StagingError) -> (file: StagedFile, isNew: Bool) {
     try path.check()
     return try tree.withLock { (tree) throws(StagingError) in
-      if let entry = tree.find(path) {
+      let place = tree.findPlace(path)
+      if let entry = place.entry {
         guard let file = entry.file else { throw StagingError(.isDirectory, "'\(path)': is a directory") }
         if mode == .createNew { throw StagingError(.exists, "'\(path)': is there already") }
         return (file, false)
       }
       guard mode.makesFile else { throw StagingError(.notFound, "'\(path)': there is no such file") }
-      let parent = try tree.parent(of: path)
+      let parent = if let found = place.parent, found.isDirectory { found } else { try tree.parent(of: path) }
       try tree.checkRoom(for: 1)
       let file = StagedFile(changeNumber: nextChangeNumber())
       let entry = try tree.make(.file(file), path.lastComponent)
       // Nobody else has it yet, so this cannot fail.
-      _ = file.enter(.write, Deadline(.zero)) { _ in () }
+      var deadline = Deadline(.zero)
+      _ = file.enter(.write, &deadline) { _ in () }
       tree.add(entry, to: parent)
       return (file, true)
     }
@@ -243,7 +245,7 @@ public final class StagingFileSystem: Sendable {
   func change<R>(
     _ lockTimeout: LockTimeout?, _ body: (StagingTree, HeldFile?) throws(TreeFailure) -> R
   ) throws(StagingError) -> R {
-    let deadline = Deadline(lockTimeout ?? defaultLockTimeout)
+    var deadline = Deadline(lockTimeout ?? defaultLockTimeout)
     var held: HeldFile?
     defer { held?.leave() }
     while true {
@@ -255,7 +257,7 @@ public final class StagingFileSystem: Sendable {
         case .busy(let file, let access, let path):
           held?.leave()
           held = nil
-          guard file.enter(access, deadline, { _ in () }) != nil else { throw deadline.error(path.description) }
+          guard file.enter(access, &deadline, { _ in () }) != nil else { throw deadline.error(path.description) }
           held = HeldFile(file: file, access: access)
         }
       }
@@ -276,7 +278,7 @@ extension StagedFile {
   func checkFree(
     for access: Access, _ held: HeldFile?, _ path: StagingPath
   ) throws(TreeFailure) {
-    if held?.file === self, held?.access == access || held?.access == .write { return }
+    if held?.file == self, held?.access == access || held?.access == .write { return }
     guard withState({ $0.queue.canGive(access) }) else { throw .busy(self, access, path) }
   }
 }

@@ -17,7 +17,9 @@ final class StagingQuota: Sendable {
   private let kept = Monitor(KeptPieces())
 
   private struct KeptPieces {
-    var pieces: [(bytes: [UInt8], charge: Charge)] = []
+    /// By the room that they have.
+    var pieces: [Int: [(bytes: [UInt8], charge: Charge)]] = [:]
+    var pieceCount = 0
     var byteCount = 0
     var isClosed = false
   }
@@ -30,7 +32,9 @@ final class StagingQuota: Sendable {
 
   // Under the lock: what is kept then is charged then.
   var usedByteCount: Int { kept.withLock { used.load(ordering: .relaxed) - $0.byteCount } }
-  var chunkCount: Int { kept.withLock { chunks.load(ordering: .relaxed) - $0.pieces.count } }
+  /// With what is kept.
+  var chargedByteCount: Int { used.load(ordering: .relaxed) }
+  var chunkCount: Int { kept.withLock { chunks.load(ordering: .relaxed) - $0.pieceCount } }
   var availableByteCount: Int { max(0, limitByteCount - usedByteCount) }
 
   /// Charges `byteCount` bytes.
@@ -62,22 +66,24 @@ final class StagingQuota: Sendable {
 
   // MARK: Kept pieces
 
-  /// An empty array with the room that was charged for it.
-  func takeKept() -> (bytes: [UInt8], charge: Charge)? {
+  /// An empty array with room for `capacity` bytes, that was charged for.
+  func takeKept(_ capacity: Int) -> (bytes: [UInt8], charge: Charge)? {
     kept.withLock { kept in
-      guard let piece = kept.pieces.popLast() else { return nil }
+      guard let piece = kept.pieces[capacity]?.popLast() else { return nil }
+      kept.pieceCount -= 1
       kept.byteCount -= piece.charge.byteCount
       return piece
     }
   }
 
-  /// Keeps a piece that nobody else has.
-  func keep(_ bytes: consuming [UInt8], _ charge: Charge) {
+  /// Keeps a piece that nobody else has, and that has room for `capacity` bytes.
+  func keep(_ bytes: consuming [UInt8], _ charge: Charge, _ capacity: Int) {
     bytes.removeAll(keepingCapacity: true)
     let piece = (bytes: bytes, charge: charge)
     kept.withLock { kept in
       if kept.isClosed { return }
-      kept.pieces.append(piece)
+      kept.pieces[capacity, default: []].append(piece)
+      kept.pieceCount += 1
       kept.byteCount += charge.byteCount
     }
   }
@@ -86,7 +92,8 @@ final class StagingQuota: Sendable {
   /// - Returns: What is charged then.
   @discardableResult func dropKept(isLast: Bool = false) -> Int {
     kept.withLock { kept in
-      kept.pieces = []
+      kept.pieces = [:]
+      kept.pieceCount = 0
       kept.byteCount = 0
       if isLast { kept.isClosed = true }
       return used.load(ordering: .relaxed)

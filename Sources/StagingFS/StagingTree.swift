@@ -21,26 +21,30 @@ final class StagingTree {
 
   // MARK: Looking
 
-  func find(_ path: StagingPath) -> TreeEntry? {
+  func find(_ path: StagingPath) -> TreeEntry? { findPlace(path).entry }
+
+  /// What has this path, and what it would be in: nil if that is not there, or `path` is the root.
+  func findPlace(_ path: StagingPath) -> (entry: TreeEntry?, parent: TreeEntry?) {
     let bytes = path.bytes
-    if bytes.count == 1 { return root }
-    var entry = root
+    if bytes.count == 1 { return (root, nil) }
+    var parent = root
     var start = 1
-    while start <= bytes.count {
+    while true {
       var end = start
       while end < bytes.count, bytes[end] != StagingPath.slash { end += 1 }
-      guard let child = entry.child(bytes, start..<end) else { return nil }
-      entry = child
+      let child = parent.child(bytes, start..<end)
+      guard end < bytes.count else { return (child, parent) }
+      guard let child else { return (nil, nil) }
+      parent = child
       start = end + 1
     }
-    return entry
   }
 
   /// The place of a file, which may have been moved since it had that path; nil when it has left the tree.
   func place(of file: StagedFile, before path: StagingPath) -> (entry: TreeEntry, path: StagingPath)? {
-    if let entry = find(path), entry.file === file { return (entry, path) }
+    if let entry = find(path), entry.file == file { return (entry, path) }
     var found: (TreeEntry, StagingPath)?
-    forEach(from: root, at: .root) { (entry, path) in if entry.file === file { found = (entry, path) } }
+    forEach(from: root, at: .root) { (entry, path) in if entry.file == file { found = (entry, path) } }
     return found
   }
 
@@ -179,9 +183,7 @@ final class StagingTree {
         var content = file.withState { $0.takeContent() }
         content.recycle(quota)
       }
-      if entry.childCount == 0 { continue }
-      stack += entry.sortedChildren
-      entry.dropChildren()
+      if entry.childCount > 0 { stack += entry.releaseChildren() }
     }
   }
 }

@@ -7,16 +7,19 @@ final class TreeEntry {
     case directory
   }
 
+  // What a search looks at comes first, so that it lies together.
   let kind: Kind
+  private var key: NameKey
+  private var nextOfSameHash: TreeEntry?
   private(set) var name: [UInt8]
-  private(set) weak var parent: TreeEntry?
+  /// Whoever has this has it as a child, so it lives as long as it is named here.
+  private(set) unowned var parent: TreeEntry?
   private(set) var modifiedNanoseconds = Clock.wallNanoseconds()
   let createdNanoseconds: Int64
   private let charge: Charge
   private var nameCharge: Charge?
   /// By the hash of their names; those of one hash are chained.
   private var children: [UInt64: TreeEntry] = [:]
-  private var nextOfSameHash: TreeEntry?
   private(set) var childCount = 0
 
   /// What an entry takes beside the bytes of a file: objects, locks, its place among its siblings, and a name that is not
@@ -30,6 +33,7 @@ final class TreeEntry {
     nameCharge = try TreeEntry.nameCharge(name, quota)
     self.kind = kind
     self.name = name
+    key = NameKey(name, 0..<name.count)
     createdNanoseconds = modifiedNanoseconds
   }
 
@@ -46,7 +50,9 @@ final class TreeEntry {
   }
 
   /// In order of their names.
-  var sortedChildren: [TreeEntry] {
+  var sortedChildren: [TreeEntry] { unsortedChildren.sorted { $0.name.lexicographicallyPrecedes($1.name) } }
+
+  private var unsortedChildren: [TreeEntry] {
     var all: [TreeEntry] = []
     all.reserveCapacity(childCount)
     for first in children.values {
@@ -56,14 +62,15 @@ final class TreeEntry {
         entry = found.nextOfSameHash
       }
     }
-    return all.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+    return all
   }
 
   /// The child whose name is `range` of `bytes`.
   func child(_ bytes: [UInt8], _ range: Range<Int>) -> TreeEntry? {
-    var entry = children[TreeEntry.hash(bytes, range)]
+    let key = NameKey(bytes, range)
+    var entry = children[key.hash]
     while let found = entry {
-      if found.name.count == range.count, found.name.elementsEqual(bytes[range]) { return found }
+      if found.key == key, key.isWholeName || found.name.elementsEqual(bytes[range]) { return found }
       entry = found.nextOfSameHash
     }
     return nil
@@ -71,7 +78,7 @@ final class TreeEntry {
 
   /// Adds an entry whose name no other child has.
   func add(_ entry: TreeEntry) {
-    let hash = TreeEntry.hash(entry.name, 0..<entry.name.count)
+    let hash = entry.key.hash
     entry.nextOfSameHash = children[hash]
     entry.parent = self
     children[hash] = entry
@@ -81,7 +88,7 @@ final class TreeEntry {
 
   /// Takes a child out.
   func remove(_ entry: TreeEntry) {
-    let hash = TreeEntry.hash(entry.name, 0..<entry.name.count)
+    let hash = entry.key.hash
     if children[hash] === entry {
       children[hash] = entry.nextOfSameHash
     } else {
@@ -98,19 +105,52 @@ final class TreeEntry {
   /// Gives an entry that has no place another name.
   func rename(to name: [UInt8], _ nameCharge: Charge?) {
     self.name = name
+    key = NameKey(name, 0..<name.count)
     self.nameCharge = nameCharge
   }
 
-  /// Lets go of the children: so that the end of a deep tree is no deep recursion.
-  func dropChildren() {
+  /// Lets go of the children, each without a parent: so that the end of a deep tree is no deep recursion.
+  func releaseChildren() -> [TreeEntry] {
+    let released = unsortedChildren
+    for child in released {
+      child.parent = nil
+      child.nextOfSameHash = nil
+    }
     children = [:]
     childCount = 0
+    return released
   }
+}
 
-  /// FNV-1a; the dictionary hashes once more, with a seed.
-  private static func hash(_ bytes: [UInt8], _ range: Range<Int>) -> UInt64 {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for index in range { hash = (hash ^ UInt64(bytes[index])) &* 0x100_0000_01B3 }
-    return hash
+/// What is asked of a name in a search: most are told apart by it, without going to their bytes elsewhere in memory.
+private struct NameKey: Equatable {
+  /// Of all bytes. The dictionary hashes once more, with a seed.
+  private(set) var hash: UInt64
+  private var firstWord: UInt64 = 0
+  private var secondWord: UInt64 = 0
+  private let byteCount: Int
+
+  /// Whether two names with this key are the same.
+  var isWholeName: Bool { byteCount <= 2 * NameKey.wordByteCount }
+
+  private static let wordByteCount = 8
+
+  init(_ bytes: [UInt8], _ range: Range<Int>) {
+    byteCount = range.count
+    hash = UInt64(range.count)
+    var start = range.lowerBound
+    while start < range.upperBound {
+      let end = min(start + NameKey.wordByteCount, range.upperBound)
+      var word: UInt64 = 0
+      for index in start..<end { word = word << 8 | UInt64(bytes[index]) }
+      if start == range.lowerBound {
+        firstWord = word
+      } else if start == range.lowerBound + NameKey.wordByteCount {
+        secondWord = word
+      }
+      hash = (hash ^ word) &* 0x9E37_79B9_7F4A_7C15
+      hash ^= hash >> 32
+      start = end
+    }
   }
 }

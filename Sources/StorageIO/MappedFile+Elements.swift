@@ -61,6 +61,34 @@ extension MappedFile {
   }
 }
 
+extension Span where Element: BitwiseCopyable {
+  /// Calls `body` with the elements at `indices`, in their order. An index that is out of range traps, before any element of
+  /// its block of 512 indices is read.
+  ///
+  /// A check of each index by itself would be a branch for each element, and a processor has room for few branches while
+  /// it waits for memory: where the elements are not in its cache that is a third of the speed.
+  @inlinable public func forEach<E: Error>(
+    at indices: Span<Int>, _ body: (Element) throws(E) -> Void
+  ) throws(E) {
+    let blockCount = 512
+    let last = count - 1
+    var start = 0
+    while start < indices.count {
+      let end = min(start + blockCount, indices.count)
+      // The sign of this is that of an index below 0, or beyond the last.
+      var outside = 0
+      // Safe, here and below: `start` and `end` lie in `indices`, and what stands there was held against `last`.
+      for position in start..<end {
+        let index = unsafe indices[unchecked: position]
+        outside |= index | (last &- index)
+      }
+      precondition(outside >= 0, "an index is not one of \(count) elements")
+      for position in start..<end { try body(unsafe self[unchecked: indices[unchecked: position]]) }
+      start = end
+    }
+  }
+}
+
 /// The bytes of values that are what they are whatever bits they have.
 public enum ValueBytes {
   /// The bytes of `value` as memory has them, those between its fields among them.

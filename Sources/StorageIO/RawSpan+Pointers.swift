@@ -80,7 +80,7 @@ extension Array<UInt8> {
   }
 
   /// Calls `body` with the bytes of this array, for writing.
-  public mutating func withMutableRawSpan<R, E: Error>(
+  @inlinable public mutating func withMutableRawSpan<R, E: Error>(
     _ body: (inout MutableRawSpan) throws(E) -> R
   ) throws(E) -> R {
     var elements = mutableSpan

@@ -91,6 +91,32 @@ import Testing
     try found.forEach { _, reading in #expect(reading.time == 0) }
   }
 
+  @Test(
+    "an array is read at any indices, in their order, and as often as they say", arguments: [0, 1, 511, 512, 513, 2000])
+  func indices(indexCount: Int) throws {
+    let array = try store.newArray("a", of: Reading.self, count: 700)
+    for index in array.indices { try array.set(index, to: Reading(index)) }
+    let indices = (0..<indexCount).map { $0 * 613 % 700 }
+    var found: [Reading] = []
+    try array.forEach(at: indices) { found.append($0) }
+    #expect(found == indices.map { Reading($0) })
+    #expect(throws: ChunkStoreError.self) {
+      try array.forEach(at: indices + [0]) { (_) throws(ChunkStoreError) in throw ChunkStoreError(.busy, "enough") }
+    }
+  }
+
+  @Test(
+    "an index beyond the elements traps, wherever it stands", arguments: [0, 511, 512, 1000],
+    [-1, 700, Int.min, Int.max])
+  func wrongIndex(position: Int, index: Int) async {
+    await #expect(processExitsWith: .failure) { [position = position as Int, index = index as Int] in
+      let array = try TypedStoreFixture().store.newArray("a", of: Reading.self, count: 700)
+      var indices = (0..<1001).map { $0 % 700 }
+      indices[position] = index
+      try array.forEach(at: indices) { _ in }
+    }
+  }
+
   @Test("a ring holds the newest at either end, and is read both ways")
   func rings() throws {
     let seed = TestSeed("rings", default: 82)

@@ -114,10 +114,12 @@ import Testing
         try sandbox.store.remove()
         try copyTree(saved, to: sandbox.store)
         try log.remove()
-        // Stopped before the sync of a batch; the next one is that of zeros over copies that the index does not name.
+        // Stopped before the sync of a batch; the next one is that of zeros over copies that the index does not name. One
+        // thread, as a second one may be stopped while it has the index.
         var fault = Fault(.error("EIO"), at: ["fdatasync"], path: "/segments/", number: number + 1)
         fault.stopNumber = number
-        let compacting = try fault.applied(to: sandbox.command("compact", "--target", "1"), log: log).start()
+        let compacting = try fault.applied(to: sandbox.command("compact", "--target", "1", "--workers", "1"), log: log)
+          .start()
         try wait(for: "the compaction to stop, or to end") {
           try !compacting.isRunning || LoggedCall.all(in: log).count >= number
         }

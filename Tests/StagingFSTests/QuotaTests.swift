@@ -179,6 +179,41 @@ import Testing
     }
   }
 
+  @Test(
+    "gives the room of files that are gone to the next, uncounted, and to others",
+    arguments: [5 << 10, 64 << 10, 300_000])
+  func kept(writeByteCount: Int) throws {
+    let staging = try StagingFileSystem(quota: 8 << 20)
+    let empty = staging.usedByteCount
+    func write() throws {
+      try staging.withFile("/file", .write) { handle in
+        for number in 0..<(3 << 20) / writeByteCount {
+          try handle.write([UInt8](repeating: UInt8(truncatingIfNeeded: number), count: writeByteCount))
+        }
+      }
+    }
+    for _ in 0..<4 {
+      try write()
+      let bytes = try staging.read("/file")
+      for number in 0..<(3 << 20) / writeByteCount {
+        #expect(bytes[number * writeByteCount] == UInt8(truncatingIfNeeded: number))
+        #expect(bytes[(number + 1) * writeByteCount - 1] == UInt8(truncatingIfNeeded: number))
+      }
+      try staging.remove("/file")
+      #expect(staging.usedByteCount == empty)
+      #expect(staging.statistics().chunkCount == 0)
+      #expect(staging.quota.chargedByteCount > empty + (2 << 20))
+    }
+    // More than is left beside what is kept.
+    try staging.write([UInt8](repeating: 1, count: 7 << 20), to: "/other")
+    #expect(staging.quota.chargedByteCount == staging.usedByteCount)
+    try staging.remove("/other")
+    try write()
+    try staging.remove("/file")
+    staging.releaseFreeMemory()
+    #expect(staging.quota.chargedByteCount == empty)
+  }
+
   @Test("covers what the process really takes", arguments: [0, 10, 1000])
   func heap(byteCount: Int) async {
     await #expect(processExitsWith: .success) { [byteCount = byteCount as Int] in

@@ -78,6 +78,33 @@ import Testing
     }
   }
 
+  @Test func `tells names apart that begin, or end, with the same bytes, of every length`() throws {
+    let staging = try StagingFileSystem(quota: 16 << 20)
+    var names: [String] = []
+    for byteCount in 1...40 {
+      for position in [0, 7, 8, 15, 16, 17, 24, byteCount - 1] where position < byteCount {
+        var name = [UInt8](repeating: UInt8(ascii: "a"), count: byteCount)
+        name[position] = UInt8(ascii: "b")
+        names += [String(repeating: "a", count: byteCount), String(decoding: name, as: UTF8.self)]
+      }
+    }
+    let distinct = Set(names).sorted()
+    for name in distinct { try staging.write(Array(name.utf8), to: StagingPath("/" + name)) }
+    for name in distinct { #expect(try staging.read(StagingPath("/" + name)) == Array(name.utf8)) }
+    // Each second one gets another name, and another one again.
+    for (number, name) in distinct.enumerated() where number % 2 == 0 {
+      try staging.rename(StagingPath("/" + name), to: "/x")
+      #expect(!staging.exists(StagingPath("/" + name)))
+      try staging.rename("/x", to: StagingPath("/" + name + "c"))
+    }
+    for (number, name) in distinct.enumerated() {
+      let path = StagingPath("/" + name + (number % 2 == 0 ? "c" : ""))
+      #expect(try staging.read(path) == Array(name.utf8))
+      try staging.remove(path)
+    }
+    #expect(try staging.list().isEmpty)
+  }
+
   @Test func `makes directories, with parents and again where that is asked for`() throws {
     #expect(stagingError { try staging.makeDirectory("/a/b") }?.code == .notFound)
     try staging.makeDirectory("/a")

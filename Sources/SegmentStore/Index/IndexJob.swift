@@ -1,5 +1,6 @@
 import LMDB
 import StorageIO
+import Synchronization
 
 /// One change of the index that is all or nothing, and what must be durable before it.
 final class IndexJob: Sendable {
@@ -18,6 +19,9 @@ final class IndexJob: Sendable {
   /// Makes the change. May run more than once, so it depends on nothing but its transaction, and changes nothing else
   /// that a second run would not set again.
   let body: Body
+
+  /// Set by ``CompactionJobs``.
+  let isOfCompaction = Atomic(false)
 
   private let outcome = Monitor<Result<Void, StoreError>?>(nil)
 

@@ -22,18 +22,20 @@ final class IndexWriter: Sendable {
   /// files sees to that by itself.
   private static let maximumBuriedCount = 128
 
-  /// What has been changed so far, to tell whether others change the index at the same time.
+  /// What has been changed so far, to tell whether others change the index beside a compaction.
   struct Activity: Sendable {
-    /// Of this process.
-    fileprivate(set) var jobCount = 0
+    /// Of this process, those of compactions not counted.
+    fileprivate var jobCount = 0
     fileprivate var commitCount = 0
     /// Of all processes, as of the last commit of this one.
     fileprivate var transactionNumber: UInt64 = 0
 
-    /// The transactions of other processes since `before`.
-    func foreignTransactionCount(since before: Activity) -> Int {
-      if before.commitCount == 0 { return 0 }
-      return max(0, Int(transactionNumber &- before.transactionNumber) - (commitCount - before.commitCount))
+    /// How often others have changed the index since `before`, in this process or another.
+    func othersCount(since before: Activity) -> Int {
+      let jobCount = jobCount - before.jobCount
+      if before.commitCount == 0 { return jobCount }
+      let transactionCount = Int(transactionNumber &- before.transactionNumber)
+      return jobCount + max(0, transactionCount - (commitCount - before.commitCount))
     }
   }
 
@@ -194,7 +196,7 @@ final class IndexWriter: Sendable {
         return try index.number(of: transaction)
       }
       done.withQuietLock { done in
-        done.jobCount += group.count
+        done.jobCount += group.count { !$0.isOfCompaction.load(ordering: .relaxed) }
         done.commitCount += 1
         done.transactionNumber = transactionNumber
       }

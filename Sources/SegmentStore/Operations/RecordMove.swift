@@ -32,12 +32,10 @@ struct RecordMove {
   /// What ends a second thread; cancelled when others change the index too.
   private let helping: Cancellation?
   /// As of the end of the last batch.
-  private var mark: CompactionJobs.Mark
+  private var mark: IndexWriter.Activity
   /// Batches that are small yet: at the beginning, and after one beside others.
   private var smallBatchCount = smallBatchCountBesideOthers
   private static let smallBatchCountBesideOthers = 8
-  /// So many changes within a batch are those of others; one may be that of another thread of the same compaction.
-  private static let othersCount = 2
 
   /// The places that records have left, gathered so that few pieces are made.
   private var left = DeadSpace()
@@ -141,7 +139,7 @@ struct RecordMove {
   /// Small ones beside others, who wait for each; else large ones, which take fewer commits.
   private mutating func chooseBatch() {
     let now = jobs.mark
-    if jobs.othersCount(from: mark, to: now) >= (isAlone ? RecordMove.othersCount : 1) {
+    if now.othersCount(since: mark) > 0 {
       smallBatchCount = RecordMove.smallBatchCountBesideOthers
       helping?.cancel()
     } else {

@@ -43,9 +43,8 @@ final class WriterSession: Sendable {
   /// Runs a change of the index and returns when it is durable.
   func perform(_ job: IndexJob) throws(StoreError) { try indexWriter.perform(job) }
 
-  typealias Activity = IndexWriter.Activity
-
-  var activity: Activity { indexWriter.activity }
+  /// What has been changed so far.
+  var activity: IndexWriter.Activity { indexWriter.activity }
 
   /// Notes that something could not be cleaned up: this writer then ends as a dead one does, and the next open does it.
   func leaveToRecovery() { needsRecovery.withLock { $0 = true } }

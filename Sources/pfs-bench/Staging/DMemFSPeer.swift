@@ -129,8 +129,8 @@ struct DMemFSPeer: Sendable {
         return work
 
     times = []
+    fs = MemoryFileSystem(max_quota=(1 << 28) + (byte_count + (64 << 20)) * 2 * threads)
     for _ in range(repetitions):
-        fs = MemoryFileSystem(max_quota=(1 << 28) + (byte_count + (64 << 20)) * 2 * threads)
         works = [share(thread) for thread in range(threads)]
         if threads == 1:
             start = time.perf_counter()
@@ -143,6 +143,8 @@ struct DMemFSPeer: Sendable {
             for worker in workers:
                 worker.join()
         times.append(time.perf_counter() - start)
+        for thread in range(threads):
+            fs.rmtree(f"/thread {thread}")
     print(min(times))
     """
 }

@@ -57,6 +57,8 @@ struct StagingWork: Sendable {
   private let buffers: [[UInt8]]
   private let offsets: [Int]
   private let paths: [StagingPath]
+  /// The paths that are read, in order.
+  private let wanted: [StagingPath]
 
   init(_ work: StagingCase, _ tree: StagingFileSystem, isAdopting: Bool, thread: Int) throws(StagingError) {
     self.work = work
@@ -75,9 +77,12 @@ struct StagingWork: Sendable {
       [UInt8](repeating: UInt8(truncatingIfNeeded: number &+ thread), count: work.pieceByteCount)
     }
     let places = work.kind == .random ? work.count / work.pieceByteCount : max(1, work.count)
-    offsets = (0..<work.readCount).map { _ in Int(generator.next() % UInt64(places)) }
+    let offsets = (0..<work.readCount).map { _ in Int(generator.next() % UInt64(places)) }
     try tree.makeDirectory(top, mayExist: true)
-    paths = try StagingWork.prepare(work, tree, top)
+    let paths = try StagingWork.prepare(work, tree, top)
+    wanted = work.kind == .manyFiles ? offsets.map { paths[$0] } : paths
+    self.offsets = offsets
+    self.paths = paths
   }
 
   private static func prepare(
@@ -116,17 +121,17 @@ struct StagingWork: Sendable {
         try isAdopting ? handle.adopt(buffer) : handle.write(buffer)
         try handle.close()
       }
-      return try readFiles(paths)
+      return try readFiles(wanted)
     case .stream:
       let handle = try tree.open(paths[0], .write)
       for buffer in buffers { try isAdopting ? handle.adopt(buffer) : handle.write(buffer) }
       try handle.close()
       return try readStream()
     case .random: return try runRandom()
-    case .manyFiles: return try readFiles(offsets.map { paths[$0] })
+    case .manyFiles: return try readFiles(wanted)
     case .deepTree:
       var byteCount = 0
-      for _ in 0..<work.readCount { byteCount += try readFiles(paths) }
+      for _ in 0..<work.readCount { byteCount += try readFiles(wanted) }
       return byteCount
     }
   }

@@ -16,7 +16,8 @@ enum StagingCommand {
     summary: """
       Measures a staging tree beside D-MemFS, the same work in one process each, in turn: small files, streams, random \
       access, many files, a deep tree, and all of it with threads. D-MemFS keeps the buffers that it is given and hands out \
-      slices of them: 'adopted' is the same here, 'copied' copies in and out. Every buffer is another one.
+      slices of them: 'adopted' is the same here, 'copied' copies in and out. Every buffer is another one. Each does its work \
+      five times in one tree, the large stream once, and removes it again; the shortest time counts.
       """,
     sections: [CommandHelp.Section("Options", table)])
 

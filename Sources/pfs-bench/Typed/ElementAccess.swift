@@ -70,9 +70,7 @@ struct ElementAccess<Element: MeasuredElement> {
             for index in 0..<elements.count { sum &+= elements[index].measured }
           }
         case .randomRead:
-          try array.withElements { elements in
-            for index in order { sum &+= elements[index].measured }
-          }
+          try array.forEach(at: order) { sum &+= $0.measured }
         case .sequentialWrite:
           try array.withMutableElements(in: array.indices) { elements in
             for index in 0..<elements.count { elements[index] = Element(measured: index &+ round) }
