@@ -50,7 +50,8 @@ struct PartsOfNoFile {
     return nil
   }
 
-  /// A part whose file the walk did not see: entered since, perhaps. Its record says whose it is.
+  /// A part whose file the walk did not see: entered since, perhaps. Its record says whose it is; one that was punched is of a
+  /// file that is being deleted by now.
   private func lookAgain(at id: PartID, _ value: [UInt8]) throws(StoreError) {
     let index = index
     let part: PartEntry
@@ -62,8 +63,11 @@ struct PartsOfNoFile {
     do throws(StoreError) {
       isOrphan = try index.read { (transaction) throws(StoreError) in
         guard try index.parts.part(id, in: transaction) == part else { return false }
-        guard let owner, let entry = try index.files.file(owner, in: transaction) else { return true }
-        return !entry.manifest.extents.contains { $0.contains(id) }
+        for file in try (owner.map { [$0] } ?? []) + index.files.unfinishedFiles(in: transaction) {
+          let entry = try index.files.file(file, in: transaction)
+          if entry?.manifest.extents.contains(where: { $0.contains(id) }) == true { return false }
+        }
+        return true
       }
     } catch {
       return run.report(Finding(.index, error.message, part: id))
