@@ -6,9 +6,11 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FILE ?=
 
-# What is linked against, and what the tests run (mkfs.ext4, mount).
+# What is linked against, and what the tests run (mkfs.ext4, mount, mandoc).
 PACKAGES := liblmdb-dev zlib1g-dev libisal-dev libdeflate-dev libzstd-dev liblz4-dev libyaml-dev libedit-dev \
-	pkg-config e2fsprogs mount
+	pkg-config e2fsprogs mount mandoc
+# What some tests need that are skipped without.
+TOOLS := groff-base man-db zsh fish lintian dpkg-dev binutils
 RELEASE := swift build --configuration release --static-swift-stdlib \
 	--explicit-target-dependency-import-check error --disable-local-rpath
 RELEASE_DIRECTORY := .build/release
@@ -18,7 +20,7 @@ TEST := SWIFT_BACKTRACE=enable=no PFS_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs 
 	PFS_BENCH_BINARY=$(CURDIR)/$(RELEASE_DIRECTORY)/pfs-bench .ci/test swift test
 
 .PHONY: help deps build demo test test-unit test-thread test-address torture-push torture fuzz mutants check format \
-	bench install uninstall clean
+	bench install uninstall deb tools example-package clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -81,15 +83,23 @@ format: ## Bring all sources into the one form
 bench: build ## Throughput against memory limits, beside the bare work
 	Benchmarks/run-sweep
 
-install: build ## Install the commands below PREFIX (/usr/local)
-	install -D -m 755 $(RELEASE_DIRECTORY)/pfs $(DESTDIR)$(PREFIX)/bin/pfs
-	install -D -m 755 $(RELEASE_DIRECTORY)/pfs-bench $(DESTDIR)$(PREFIX)/bin/pfs-bench
-	install -D -m 644 $(RELEASE_DIRECTORY)/libFaultInjection.so $(DESTDIR)$(PREFIX)/lib/pfs/libFaultInjection.so
+# `make -o build install` installs what was built before.
+install: build ## Install commands, manual pages, completions and documents below PREFIX (/usr/local)
+	@Packaging/install "$(RELEASE_DIRECTORY)" "$(DESTDIR)$(PREFIX)"
 
 uninstall: ## Remove them again
-	rm -f $(DESTDIR)$(PREFIX)/bin/pfs $(DESTDIR)$(PREFIX)/bin/pfs-bench \
-		$(DESTDIR)$(PREFIX)/lib/pfs/libFaultInjection.so
-	rmdir $(DESTDIR)$(PREFIX)/lib/pfs 2>/dev/null || true
+	@Packaging/install --remove "$(DESTDIR)$(PREFIX)"
+
+DEB_DIRECTORY ?= .build
+deb: build ## Make a Debian package, .build/pfs_VERSION_ARCHITECTURE.deb
+	@Packaging/make-deb "$(RELEASE_DIRECTORY)" "$(DEB_DIRECTORY)"
+
+tools: ## Install what some tests need, which are skipped without: man, zsh, fish, lintian
+	@.ci/install-packages $(TOOLS)
+
+# Some minutes: the library is built once more, as another package builds it.
+example-package: deps ## Build and run a package outside the tree that uses the library
+	@Packaging/check-example-package .build/example-package
 
 clean: ## Remove all that was built
 	rm -rf .build

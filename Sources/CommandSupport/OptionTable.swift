@@ -14,12 +14,16 @@ package struct OptionTable: Hashable, Sendable {
     /// An ASCII letter or digit.
     package let shortName: Character?
     package let argument: Argument
+    /// All values there are, for completion; empty where they cannot be listed.
+    package let choices: [String]
     /// One sentence for the help.
     package let help: String
 
     /// Makes an option; the names are as in `--long-name` and `-l`, without the dashes.
-    package init(_ longName: String, short shortName: Character? = nil, value placeholder: String? = nil, help: String)
-    {
+    package init(
+      _ longName: String, short shortName: Character? = nil, value placeholder: String? = nil, choices: [String] = [],
+      help: String
+    ) {
       precondition(
         !longName.isEmpty && longName.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "=") },
         "'\(longName)' is no name of an option")
@@ -29,6 +33,7 @@ package struct OptionTable: Hashable, Sendable {
       self.longName = longName
       self.shortName = shortName
       argument = placeholder.map { .value(placeholder: $0) } ?? .none
+      self.choices = choices
       self.help = help
     }
 

@@ -68,6 +68,7 @@ enum BenchCommand {
     case "typed": try TypedCommand.run(rest)
     case "staging": try StagingCommand.run(rest)
     case "torture": try TortureCommand.run(rest)
+    case BenchManual.subcommandName: try BenchManual.run()
     case BareWork.subcommandName: try BareWork.run(rest)
     default:
       let suggestion = Spelling.suggestion(for: name, among: names).map { "; did you mean '\($0)'?" } ?? ""

@@ -7,6 +7,8 @@ protocol Command: Sendable {
   static var summary: String { get }
   static var options: OptionTable { get }
   static var help: CommandHelp { get }
+  /// What its operands are, for completion.
+  static var operand: Operand { get }
   /// Whether a signal may end the process in the middle of it, as it has nothing to undo.
   static var mayEndAtOnce: Bool { get }
   /// Whether it moves bytes for so long that a bar is of use.
@@ -25,6 +27,7 @@ protocol Command: Sendable {
 }
 
 extension Command {
+  static var operand: Operand { .nothing }
   static var mayEndAtOnce: Bool { false }
   static var showsProgress: Bool { false }
   static var isDoneInOrder: Bool { false }
@@ -37,14 +40,14 @@ enum Commands {
     InitCommand.self, PutCommand.self, GetCommand.self, DeleteCommand.self, ListCommand.self, InfoCommand.self,
     VerifyCommand.self, CompactCommand.self, RebuildCommand.self, SalvageCommand.self, StatsCommand.self,
     ShellCommand.self,
+    CompletionCommand.self,
     HelpCommand.self,
   ]
 
-  /// What pfs has a process of its own do.
-  private static let hidden: [any Command.Type] = [VerifyIndexCommand.self, StageCommand.self]
-
-  /// Those that later versions have.
-  private static let laterNames = ["completion"]
+  /// What other programs ask pfs for, and what only the shell has.
+  private static let hidden: [any Command.Type] = [
+    VerifyIndexCommand.self, StageCommand.self, CompleteCommand.self, ManualCommand.self,
+  ]
 
   static func find(_ typed: [UInt8]) throws(CommandError) -> any Command.Type {
     if let command = (all + hidden).first(where: { Array($0.name.utf8) == typed }) { return command }
@@ -54,9 +57,6 @@ enum Commands {
   /// Says that there is no such command, and which one may be meant.
   static func unknown(_ typed: [UInt8], among names: [String], advice: String) -> CommandError {
     let shown = DisplayName.escaped(typed)
-    if laterNames.contains(shown) {
-      return CommandError(.wrongUsage, "command '\(shown)' is not in this version", advice: advice)
-    }
     let suggestion = Spelling.suggestion(for: shown, among: names).map { "; did you mean '\($0)'?" } ?? ""
     return CommandError(.wrongUsage, "unknown command '\(shown)'\(suggestion)", advice: advice)
   }
@@ -69,6 +69,8 @@ extension CommandHelp {
   ) {
     self.init(
       usages: usages, summary: summary, sections: [Section("Options", options)],
-      notes: notes + ["Options for all commands, such as --store and --json: see 'pfs help'."], examples: examples)
+      notes: notes + [CommandHelp.noteOnGlobalOptions], examples: examples)
   }
+
+  static let noteOnGlobalOptions = "Options for all commands, such as --store and --json: see 'pfs help'."
 }

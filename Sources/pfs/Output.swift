@@ -42,6 +42,11 @@ final class Output: Sendable {
   /// Writes a result as one line of JSON.
   func result(_ object: JSONValue) throws(CommandError) { try results(object.serialized + "\n") }
 
+  /// Writes a result that is no text, as it is.
+  func result(bytes: [UInt8]) throws(CommandError) {
+    do throws(ConsoleFailure) { try terminal.write(bytes, to: .output) } catch { throw CommandError(error) }
+  }
+
   /// Throws what went wrong with results that were written earlier, by any thread.
   func check() throws(CommandError) {
     if let failure = failure.withLock({ $0 }) { throw failure }

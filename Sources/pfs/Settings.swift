@@ -4,7 +4,7 @@ import SegmentStore
 /// What the command line, the environment and the configuration file say together, in this order.
 struct Settings: Sendable {
   let storePath: FilePath
-  let store: Store.Configuration
+  var store: Store.Configuration
   /// For new stores, and for files that are put.
   let partByteCount: Int?
   let codec: CodecChoice?

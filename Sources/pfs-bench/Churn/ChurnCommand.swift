@@ -5,7 +5,7 @@ import StorageIO
 enum ChurnCommand {
   static let table = ChurnSettings.table.adding(BenchSettings.table)
 
-  private static let help = CommandHelp(
+  static let help = CommandHelp(
     usages: ["pfs-bench churn [OPTIONS]"],
     summary: """
       Measures delete of a large file and of a tree beside rm of the same; the disk space and the latencies of random \

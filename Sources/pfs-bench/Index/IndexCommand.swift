@@ -9,7 +9,7 @@ enum IndexCommand {
       "size", value: "SIZE", help: "The large file, for a range, rebuild and verify; at least 8MiB, default 10GiB."),
   ]).adding(BenchSettings.table)
 
-  private static let help = CommandHelp(
+  static let help = CommandHelp(
     usages: ["pfs-bench index [OPTIONS]"],
     summary: """
       Measures the open of a store with very many parts, a range out of a large file, rebuild with and without the \

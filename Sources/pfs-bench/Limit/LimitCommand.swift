@@ -5,7 +5,7 @@ import StorageIO
 enum LimitCommand {
   private static let table = LargeInput.table.adding(BenchSettings.table)
 
-  private static let help = CommandHelp(
+  static let help = CommandHelp(
     usages: ["pfs-bench limit [OPTIONS]"],
     summary: """
       Stores and restores a large file with pfs, and beside it the bare work: the same parts read, hashed (MD5, side by \

@@ -11,7 +11,7 @@ enum PeersCommand {
     ])
   ).adding(BenchSettings.table)
 
-  private static let help = CommandHelp(
+  static let help = CommandHelp(
     usages: ["pfs-bench peers [OPTIONS]"],
     summary: """
       Stores and restores a large file and a tree of small files with pfs and with other programs, in turn: cp, zstd, pigz, \

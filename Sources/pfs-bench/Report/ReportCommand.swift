@@ -9,7 +9,7 @@ enum ReportCommand {
     OptionTable.Option("help", short: "h", help: "Print this help and exit."),
   ])
 
-  private static let help = CommandHelp(
+  static let help = CommandHelp(
     usages: ["pfs-bench report [-o FILE] RESULTS.json..."],
     summary: """
       Makes one page of HTML of results that other subcommands wrote with --output: throughput against the memory limit, \

@@ -9,7 +9,7 @@ enum SmallCommand {
     OptionTable.Option("writers", value: "N", help: "Threads that put at the same time; default 8."),
   ]).adding(BenchSettings.table)
 
-  private static let help = CommandHelp(
+  static let help = CommandHelp(
     usages: ["pfs-bench small [OPTIONS]"],
     summary: """
       Measures many threads that each put one small file after the other, beside one thread that does; and put -r, \

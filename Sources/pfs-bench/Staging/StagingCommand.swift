@@ -11,7 +11,7 @@ enum StagingCommand {
     OptionTable.Option("threads", value: "N", help: "Threads of the rows with threads; default 8."),
   ]).adding(BenchSettings.table)
 
-  private static let help = CommandHelp(
+  static let help = CommandHelp(
     usages: ["pfs-bench staging [OPTIONS]"],
     summary: """
       Measures a staging tree beside D-MemFS, the same work in one process each, in turn: small files, streams, random \

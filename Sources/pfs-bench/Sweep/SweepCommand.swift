@@ -2,7 +2,7 @@ import CommandSupport
 
 /// `pfs-bench sweep`: reads the options, makes the input, measures, reports, and leaves no file behind.
 enum SweepCommand {
-  private static let help = CommandHelp(
+  static let help = CommandHelp(
     usages: ["pfs-bench sweep [OPTIONS]"],
     summary: """
       Stores and restores a file with pfs at several memory limits, and beside each the bare work: the same parts \

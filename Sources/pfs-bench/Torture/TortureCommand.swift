@@ -45,7 +45,7 @@ enum TortureCommand {
     TypedLayer.partName: TypedLayer.act, TypedDamageLayer.partName: TypedDamageWorker.run,
   ]
 
-  private static let help = CommandHelp(
+  static let help = CommandHelp(
     usages: ["pfs-bench torture LAYER [OPTIONS]"],
     summary: """
       Does to stores of its own what crashes, bad disks, full disks and other processes do, and checks after each that \

@@ -11,7 +11,7 @@ enum TypedCommand {
     OptionTable.Option("rounds", value: "N", help: "How often all elements are visited in a slice; default 40."),
   ]).adding(BenchSettings.table)
 
-  private static let help = CommandHelp(
+  static let help = CommandHelp(
     usages: ["pfs-bench typed [OPTIONS]", "pfs-bench typed dump STORE KEY [--from N] [--limit N]"],
     summary: """
       Measures sequential and random reads and writes of arrays of 256 x 256 numbers and objects in a store of chunks, \

@@ -5,6 +5,7 @@ import SegmentStore
 struct DeleteCommand: Command {
   static let name = "delete"
   static let summary = "delete files and give their space back"
+  static let operand = Operand.storedFiles
   static let options = OptionTable([
     .init("recursive", short: "r", help: "Delete every file below a name, in all versions."),
     .init("all-versions", help: "Delete all versions of a name, not only the newest."),

@@ -7,6 +7,7 @@ struct GetCommand: Command {
   static let name = "get"
   static let summary = "restore files"
   static let showsProgress = true
+  static let operand = Operand.storedFiles
   static let options = OptionTable([
     .init("output", short: "o", value: "PATH", help: "Where to write it; '-' is standard output."),
     .init("recursive", short: "r", help: "Restore every file below a name, the newest version of each."),

@@ -6,6 +6,7 @@ struct HelpCommand: Command {
   static let summary = "show this, or all about one command"
   static let mayEndAtOnce = true
   static let needsSettings = false
+  static let operand = Operand.commands
   static let options = OptionTable([])
   static let help = CommandHelp(
     ["pfs help [COMMAND]"], "Show what pfs can do, or all about one command.", options: options,

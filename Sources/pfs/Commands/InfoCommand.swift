@@ -7,6 +7,7 @@ struct InfoCommand: Command {
   static let name = "info"
   static let summary = "show all about one file"
   static let mayEndAtOnce = true
+  static let operand = Operand.storedFiles
   static let options = OptionTable([
     .init("parts", help: "Also every part: where it is, how it is stored, and its MD5.")
   ])

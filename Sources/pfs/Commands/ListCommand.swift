@@ -7,8 +7,11 @@ struct ListCommand: Command {
   static let name = "list"
   static let summary = "list files"
   static let mayEndAtOnce = true
+  static let operand = Operand.names
   static let options = OptionTable([
-    .init("sort", value: "KEY", help: "id, name, size, stored or date, the smallest or oldest first (default id)."),
+    .init(
+      "sort", value: "KEY", choices: Key.allCases.map(\.rawValue),
+      help: "id, name, size, stored or date, the smallest or oldest first (default id)."),
     .init("long", short: "l", help: "Also parts, mode, date of the last change and etag."),
   ])
   static let help = CommandHelp(

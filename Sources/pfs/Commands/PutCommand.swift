@@ -7,12 +7,14 @@ struct PutCommand: Command {
   static let name = "put"
   static let summary = "store files"
   static let showsProgress = true
+  static let operand = Operand.files
   static let options = OptionTable([
     .init("name", value: "NAME", help: "Store under this name, not the last component of PATH."),
     .init("recursive", short: "r", help: "Store every file below a directory."),
     .init("part-size", value: "SIZE", help: "The size of the parts, 4KiB to half a segment (default: the store's)."),
     .init(
-      "codec", value: "CODEC", help: "zlib, zstd, lz4, stored, or auto: what is best for each part (default auto)."),
+      "codec", value: "CODEC", choices: CodecChoice.allCases.map(\.rawValue),
+      help: "zlib, zstd, lz4, stored, or auto: what is best for each part (default auto)."),
     .init("level", value: "N", help: "1 (fast) to 12 (small), for zstd to 19 (default 1)."),
     .init("verify", help: "Read each part back, decode it and compare it before it counts."),
     .init("resume", help: "Go on with an interrupted put; keep this one when it is interrupted."),

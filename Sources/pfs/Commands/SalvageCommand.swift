@@ -8,6 +8,7 @@ struct SalvageCommand: Command {
   static let name = "salvage"
   static let summary = "write all that can be read from a damaged store, with a loss report"
   static let showsProgress = true
+  static let operand = Operand.directories
   static let options = OptionTable([])
   static let help = CommandHelp(
     ["pfs salvage [OPTIONS] DIR"],

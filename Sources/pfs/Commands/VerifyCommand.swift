@@ -7,6 +7,7 @@ struct VerifyCommand: Command {
   static let name = "verify"
   static let summary = "check that everything is intact"
   static let showsProgress = true
+  static let operand = Operand.storedFiles
   static let options = OptionTable([
     .init("fast", help: "Check stored checksums only: do not decompress parts and compare their MD5."),
     .init("rate", value: "SIZE/s", help: "Read at most so many bytes of segments in a second."),

@@ -12,7 +12,9 @@ enum ShellHelp {
 
   static let names = commands.map { $0.name } + ownNames
 
-  static let text = CommandHelp(
+  static let text = help.text()
+
+  static let help = CommandHelp(
     usages: ["COMMAND [OPTIONS] [ARGUMENTS]"],
     summary: "Each command runs in a thread of its own, and the prompt comes back at once.",
     commands: commands.map { .init($0.name, $0.summary) } + [
@@ -21,5 +23,5 @@ enum ShellHelp {
       .init("exit", "wait for all that runs and leave; so do 'quit' and Ctrl-D"),
     ],
     notes: ["'help COMMAND' shows the options of a command. Ctrl-C waits and leaves; twice, it rolls back and leaves."]
-  ).text()
+  )
 }
