@@ -157,12 +157,14 @@ import Testing
         "2", "--operations", "10", "--runs", "1")
       #expect(
         figures.keys.sorted() == [
-          "churn", "churn_delete", "churn_end", "churn_put", "churn_put_median", "compaction",
+          "churn", "churn_delete", "churn_end", "churn_put", "churn_put_median", "compaction", "compaction_large",
           "delete_large", "delete_large_answer", "delete_tree", "latency_get_process", "latency_get_thread",
           "latency_put_process", "latency_put_thread", "punched_extents", "read_punched", "unlink_punched",
         ])
       for (name, figure) in figures { try expectMeasured(figure, name, runCount: 1) }
-      for name in ["churn", "compaction", "delete_large", "delete_large_answer", "delete_tree", "latency_get_thread"] {
+      for name in [
+        "churn", "compaction_large", "delete_large", "delete_large_answer", "delete_tree", "latency_get_thread",
+      ] {
         #expect(figures[name]?["target"] is [String: Any], "\(name)")
       }
     }

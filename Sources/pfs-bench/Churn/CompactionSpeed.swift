@@ -11,7 +11,8 @@ struct CompactionSpeed: Sendable {
   let run: BenchRun
 
   func measure(into figures: inout FigureSet) throws(BenchFailure) {
-    try measure(.largeFiles, "compaction_large", "in parts of 1 MiB", into: &figures)
+    let large = ThinnedStore.Shape.largeFiles(settings)
+    try measure(large, "compaction_large", "in parts of \(ByteSize.text(large.largeByteCount))", into: &figures)
     try measure(.manyFiles, "compaction", "in parts of 3 and 96 KiB", into: &figures)
   }
 

@@ -15,8 +15,11 @@ final class ThinnedStore: Sendable {
 
     /// Many records. The small files are less than a page, their headers included.
     static let manyFiles = Shape(largeByteCount: 96 << 10, smallPerLargeCount: 8, smallByteCount: 3 << 10)
-    /// Few records. The small files are less than what is punched, also two side by side.
-    static let largeFiles = Shape(largeByteCount: 1 << 20, smallPerLargeCount: 2, smallByteCount: 30 << 10)
+    /// Few records: 64 large files in a segment. The small files are less than what is punched, also two side by side.
+    static func largeFiles(_ settings: ChurnSettings) -> Shape {
+      let byteCount = settings.segmentByteCount / 64
+      return Shape(largeByteCount: byteCount, smallPerLargeCount: 2, smallByteCount: max(1, byteCount / 34))
+    }
   }
 
   let store: ChurnedStore
