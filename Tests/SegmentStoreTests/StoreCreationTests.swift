@@ -89,7 +89,7 @@ import Testing
     #expect(try entries.isEmpty)
   }
 
-  @Test("many who make the same store at once: one does, the others are told", .timeLimit(.minutes(2)))
+  @Test("many who make the same store at once: one does, the others are told")
   func race() throws {
     let path = path
     let outcomes = Monitor<[StoreError.Code?]>([])

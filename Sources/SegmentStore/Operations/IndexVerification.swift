@@ -122,8 +122,9 @@ final class IndexVerification {
   }
 
   /// Compares the accounts with what was added up between two looks at them. A segment whose account is the same in
-  /// both has not changed in between: a record more raises what is used, and one less lowers what is alive.
-  /// - Returns: The segments of which that cannot be said.
+  /// both has not changed in between, nearly always: records may be entered behind which others were entered before them,
+  /// and just as many bytes may die meanwhile. So what does not fit is added up again before it is reported.
+  /// - Returns: The segments of which nothing can be said yet.
   private func checkAccounts(
     _ live: [SegmentID: Int], _ before: [SegmentID: SegmentEntry], isLast: Bool
   ) throws(StoreError) -> Set<SegmentID> {
@@ -136,6 +137,10 @@ final class IndexVerification {
       }
       let sum = live[id] ?? 0
       if sum != entry.liveByteCount {
+        guard isLast else {
+          unsettled.insert(id)
+          continue
+        }
         run.report(
           Finding(
             .index, "\(entry.liveByteCount) bytes are alive by its account, its records add up to \(sum)", segment: id))

@@ -230,9 +230,11 @@ final class SegmentPool: Sendable {
   /// Whether the file of a segment is there as far as the index knows it. One that is lost or cut is reported by those
   /// who read it, and must not keep others from storing.
   private func isWhole(_ id: SegmentID, _ entry: SegmentEntry) throws(StoreError) -> Bool {
-    guard try fileExists(id) else { return false }
-    return try translating { () throws(SystemCallFailure) in
-      try directory.status(of: id.fileName).byteCount >= entry.usedByteCount
+    do throws(SystemCallFailure) { return try directory.status(of: id.fileName).byteCount >= entry.usedByteCount } catch
+    {
+      // Also one that another process has removed just now.
+      if error.isNotFound { return false }
+      throw StoreError(error)
     }
   }
 
