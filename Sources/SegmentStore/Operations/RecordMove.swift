@@ -36,7 +36,7 @@ struct RecordMove {
   /// As of the end of the last batch.
   private var mark: IndexWriter.Activity
   /// Batches that are small yet: at the beginning, and after one beside others.
-  private var smallBatchCount = smallBatchCountBesideOthers
+  private var smallBatchCount = 3
   private static let smallBatchCountBesideOthers = 8
 
   /// The places that records have left, gathered so that few pieces are made.
