@@ -46,18 +46,22 @@ struct StoreInspection {
     guard isRebuiltIfDamaged && damage.code == .indexDamaged else {
       throw .promise(.unopenable, "the next open: \(damage.code): \(damage.message)")
     }
-    try rebuild()
+    try rebuild(afterRecovery: false)
     try CaseFailure.store(.unopenable, "the open after a rebuild") { () throws(StoreError) in
       try Store(at: store, StoreInspection.configuration).close()
     }
   }
 
-  func rebuild() throws(CaseFailure) {
+  /// - Parameter afterRecovery: whether what was not acknowledged has been cut off. Else a record that was being written may be
+  ///   found torn, and with the index gone nobody knows that it never counted.
+  func rebuild(afterRecovery: Bool = true) throws(CaseFailure) {
     var findings: [String] = []
     _ = try CaseFailure.store(.unopenable, "the rebuild") { () throws(StoreError) in
       try Store.rebuild(at: store, StoreInspection.configuration) { finding in
         // A file of a batch that was never published is one; that all that was acknowledged is there is asked later.
-        if finding.kind != .uncommittedFile { findings.append(finding.message) }
+        let isTornRecord = finding.kind == .segment && finding.offset != nil
+        if finding.kind == .uncommittedFile || isTornRecord && !afterRecovery { return }
+        findings.append(finding.message)
       }
     }
     try CaseFailure.demand(findings.isEmpty, .lost, "the rebuild: \(findings.joined(separator: "; "))")
