@@ -27,8 +27,7 @@ final class IndexJob: Sendable {
 
   init(
     syncing segments: Set<SegmentID> = [], ahead isSyncedAhead: Bool = false, publishing published: [FileID] = [],
-    burying buried: [FileID] = [],
-    appending manifest: ManifestPayload? = nil, _ body: @escaping Body
+    burying buried: [FileID] = [], appending manifest: ManifestPayload? = nil, _ body: @escaping Body
   ) {
     syncedSegments = segments
     self.isSyncedAhead = isSyncedAhead

@@ -36,7 +36,8 @@ struct RecordMove {
   /// As of the end of the last batch.
   private var mark: IndexWriter.Activity
   /// Batches that are small yet: at the beginning, and after one beside others.
-  private var smallBatchCount = 3
+  private var smallBatchCount = smallBatchCountAtBeginning
+  private static let smallBatchCountAtBeginning = 3
   private static let smallBatchCountBesideOthers = 8
 
   /// The places that records have left, gathered so that few pieces are made.
@@ -88,7 +89,7 @@ struct RecordMove {
     }
   }
 
-  /// Gives back what was left in segments that were not removed: one is whose records were all moved.
+  /// Gives back the places that were left, in segments that still exist: one whose records were all moved goes as a whole.
   mutating func punchLeft() throws(StoreError) {
     leftByteCount = 0
     try DeadStretches(store: store, session: session).punch(left.takeAll())
